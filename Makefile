@@ -1,0 +1,66 @@
+# `make demo` or `make test` on a fresh machine with Python >= 3.11 installs all they need into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TESTFLAGS ?= -n auto
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast lint format bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo       the quickstart: a three-channel fleet rolls out, explained'
+	@echo 'make test       every test          make test-fast  without the slow ones'
+	@echo 'make lint       ruff and mypy       make format     let ruff write the style'
+	@echo 'make bench      speed, as ratios    make clean      remove what make made'
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(BIN)/nixfleet-sim run scenarios/quickstart.yaml
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(TESTFLAGS)
+
+test-fast: $(VENV)/installed
+	$(BIN)/python -m pytest $(TESTFLAGS) -m 'not slow'
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed
+	$(BIN)/python -m bench.ratios
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: touched last, so that an install that breaks off is done again.
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/installed
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Debian and Ubuntu ship python3 without ensurepip, and then `-m venv` fails half-way: start over after mending it.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	  package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && { apt-get install -y -qq $$package || apt-get install -y -qq python3-venv; }; \
+	  else \
+	    echo "$(PYTHON) cannot make virtual environments. Install its venv package (Debian, Ubuntu:" \
+	      "sudo apt-get install $$package), then make again." >&2; exit 1; \
+	  fi; \
+	fi
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
