@@ -1,0 +1,54 @@
+"""A scenario as a file again, every default filled in; reading it gives an equal scenario."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import yaml
+
+from sim.reducer.artifact import artifact_to_json
+from sim.scenario.reading import PLAIN
+from sim.scenario.schema import Scenario
+
+ARTIFACT = "fleet.resolved.json"
+
+
+def plain(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as plain data in the terms of page 9, every default filled in; what is not set is left out."""
+    # not exclude_none: a timeout of None is written as `never`
+    data: dict[str, Any] = _set(scenario.model_dump(mode="python", by_alias=True))
+    return data
+
+
+def _set(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _set(value) for key, value in data.items() if value is not None}
+    return [_set(value) for value in data] if isinstance(data, list) else data
+
+
+def bundle(scenario: Scenario) -> dict[str, bytes]:
+    """The files that hold a scenario by themselves: `scenario.yaml`, and the artifact if it has one. The values of
+    empirical files are written in place."""
+    data = plain(scenario)
+    files: dict[str, bytes] = {}
+    if scenario.fleet.resolved is not None:
+        files[ARTIFACT] = msgspec.json.format(msgspec.json.encode(artifact_to_json(scenario.artifact())), indent=1)
+        data["fleet"]["resolved"] = ARTIFACT
+    return {"scenario.yaml": to_yaml(data).encode(), **files}
+
+
+def to_yaml(data: Any) -> str:
+    """Plain data as YAML, in the order in which the schema has it."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text that this program, or another YAML reader, would not read back as text is put in quotes."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+for _tag, (_pattern, _begins) in PLAIN.items():
+    _Dumper.add_implicit_resolver(_tag, _pattern, _begins)
