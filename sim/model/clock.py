@@ -1,0 +1,204 @@
+"""Simulated time with page 4's order of things that fall on one instant.
+
+SimPy orders its queue by (time, priority, order of scheduling). The priority of everything scheduled here is one
+integer that spells page 4, "Ties": first the round (what a message without delay sets off at its own instant comes
+in a later round), then the phase, then the host's number (hosts are numbered by name), then a detail within the
+host. So the order never depends on which process happened to schedule first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from math import ceil
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from simpy import Environment, Event
+
+TOGGLE, DELIVERY, WORK, REBOOT, REPLY, PROBE, TICK, HEARTBEAT, INBOX, POLL, PLAN = range(1, 12)
+"""Phases of one instant: a host's own activities, its advance tick, its heartbeat, then the control plane.
+
+A reply comes before the probe runs of its instant because a reset replaces a run that is due at the same time."""
+
+AGENT_DONE, INBOX_OPEN, PLANNING = 1, 2, 3
+"""Stages of an instant: past the probe runs of all hosts; the control plane reads; it plans."""
+
+_HOST = 1 << 10
+_PHASE = 1 << 42
+_ROUND = 1 << 46
+_LAST = 1 << 62
+
+
+if TYPE_CHECKING:
+    _Event = Event
+else:
+    _Event = object
+    """To SimPy a `Due` is what `simpy.Event` is, but for the attribute dictionary that each of those carries."""
+
+
+class Due(_Event):
+    """An event that happens at a set time and phase; a process may yield it, and `cancel` takes it back."""
+
+    __slots__ = ("_value", "callbacks")
+    _ok = True
+
+    def __init__(
+        self,
+        env: Environment,
+        delay: float,
+        priority: int,
+        callback: Callable[[Due], None] | None,
+        value: Any,
+    ):
+        self.callbacks: list[Callable[[Due], None]] = [] if callback is None else [callback]
+        self._value = value
+        env.schedule(self, priority, delay)  # type: ignore[arg-type]
+
+    @property
+    def value(self) -> Any:
+        """What the event was scheduled with."""
+        return self._value
+
+    def cancel(self) -> None:
+        """Let the time pass without a consequence. Costs nothing now; the queue drops the event when it is reached."""
+        if self.callbacks is not None:
+            self.callbacks.clear()
+
+
+class _Followed:
+    """A generator that goes on when what it waits for happens."""
+
+    __slots__ = ("_process",)
+
+    def __init__(self, process: Generator[Due, object, None]):
+        self._process = process
+
+    def __call__(self, _: object) -> None:
+        due = next(self._process, None)
+        if due is not None:
+            due.callbacks.append(self)
+
+
+class Clock:
+    """The simulation's SimPy environment, and the round that the present instant has reached.
+
+    Rounds only grow within an instant, since a later round sorts behind every phase of the earlier ones.
+    """
+
+    def __init__(self) -> None:
+        self.env = Environment()
+        self._end = self.env.event()
+        self._asked = 0
+        self._round = 0
+        self._round_at = -1.0
+        self._stage = 0
+        self._stage_at = -1.0
+        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any], None], Any]]] = {}
+        """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
+        arrives together is one event."""
+
+    @property
+    def events(self) -> int:
+        """How many SimPy events have happened: those scheduled, which SimPy numbers, less those still to come."""
+        self._asked += 1
+        return next(self.env._eid) - (self._asked - 1) - len(self.env._queue)
+
+    def run(self, until: float) -> None:
+        """Let events happen up to and including time `until` (s), or until `stop`."""
+        Due(self.env, until - self.env._now, _LAST, lambda _: self.stop(), None)
+        self.env.run(until=self._end)
+
+    def stop(self) -> None:
+        """End `run` before anything else happens."""
+        if not self._end.triggered:
+            self._end.succeed()
+
+    def clear(self) -> None:
+        """Forget what is still to come."""
+        self.env._queue.clear()
+        self._mail.clear()
+
+    def reached(self, stage: int) -> None:
+        """Note that this instant has come as far as `stage`: AGENT_DONE, INBOX_OPEN or PLANNING."""
+        self._stage, self._stage_at = stage, self.env._now
+
+    @property
+    def stage(self) -> int:
+        """How far this instant has come; 0 while hosts go about their own activities."""
+        return self._stage if self._stage_at == self.env._now else 0
+
+    @property
+    def now(self) -> float:
+        return self.env._now
+
+    @property
+    def round(self) -> int:
+        """The round of what is happening now; 0 unless messages without delay are going back and forth."""
+        return self._round if self._round_at == self.env._now else 0
+
+    def due(
+        self,
+        at: float,
+        phase: int,
+        host: int,
+        callback: Callable[[Due], None] | None = None,
+        value: Any = None,
+        detail: int = 0,
+    ) -> Due:
+        """Schedule `callback` (or what waits on the result) at time `at` (seconds, not before now)."""
+        env = self.env
+        now = env._now
+        priority = phase * _PHASE + host * _HOST + detail
+        if at == now and self._round_at == now:
+            priority += self._round * _ROUND
+        return Due(env, at - now, priority, callback, value)
+
+    def follow(self, process: Generator[Due, object, None]) -> None:
+        """Run a generator as SimPy runs a process, each `Due` it yields waited for, but from this moment on: SimPy
+        would spend an event on the start and one on the end."""
+        _Followed(process)(None)
+
+    def to_control_plane(
+        self, now: float, delay: float, host: int, callback: Callable[[Any], None], value: Any, detail: int = 0
+    ) -> None:
+        """Call `callback(value)` when a message that a host sends now arrives at the control plane."""
+        key = (now + delay, INBOX, 0 if delay else self.round)
+        mail = self._mail.get(key)
+        if mail is None:
+            mail = self._mail[key] = []
+            Due(self.env, delay, INBOX * _PHASE + key[2] * _ROUND, self._hand_over, key)
+        mail.append((host, detail, len(mail), callback, value))
+
+    def to_host(
+        self, now: float, delay: float, phase: int, host: int, callback: Callable[[Any], None], value: Any
+    ) -> None:
+        """Call `callback(value)` when a message that the control plane sends now arrives at a host; without delay it
+        belongs to the next round of now."""
+        key = (now + delay, phase, 0 if delay else self.round + 1)
+        mail = self._mail.get(key)
+        if mail is None:
+            mail = self._mail[key] = []
+            Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
+        mail.append((host, 0, len(mail), callback, value))
+
+    def _hand_over(self, due: Due) -> None:
+        key: tuple[float, int, int] = due._value
+        mail = self._mail.pop(key)
+        if key[2]:
+            self._round, self._round_at = key[2], key[0]
+        if len(mail) > 1:
+            mail.sort(key=_ORDER)
+        for _, _, _, callback, value in mail:
+            callback(value)
+
+
+_ORDER = itemgetter(0, 1, 2)
+
+
+def first_at_or_after(start: float, period: float, at: float) -> int:
+    """The smallest k >= 0 with start + k * period >= at.
+
+    Times are multiples of 2**-20 s below 2**32 s, so the difference is exact and its quotient, rounded once,
+    cannot reach an integer that the true quotient misses.
+    """
+    return ceil((at - start) / period) if at > start else 0

@@ -1,0 +1,553 @@
+"""The control plane: one reducer task that handles polls, plan ticks, reports and heartbeats in order (page 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, assert_never, get_args
+
+from msgspec.structs import replace
+from simpy import Event
+
+from sim.model.clock import INBOX_OPEN, PLAN, PLANNING, POLL, REPLY
+from sim.model.fleet import ChannelRelease
+from sim.model.host import ORDER, Host
+from sim.model.rollouts import Rollout
+from sim.model.switches import adjust
+from sim.reducer.actions import OpenRollout, QueueDispatch
+from sim.reducer.effects import (
+    LocalEmitEvent,
+    LocalFireRollbackTo,
+    LocalFireSwitch,
+    LocalResetProbeCache,
+    RecordRolloutTransition,
+    RecordTransition,
+    RemoteAppendEventLog,
+    RemoteInsertQuarantine,
+)
+from sim.reducer.errors import StepError
+from sim.reducer.events import (
+    HostEvent,
+    HostJoined,
+    HostStateChanged,
+    RemoteActivationCompleted,
+    RemoteConverged,
+    RemoteDispatchAck,
+    RolloutEvent,
+    RolloutTerminal,
+    SuccessorOpened,
+)
+from sim.reducer.host import step as host_step
+from sim.reducer.index import PlanIndex
+from sim.reducer.payloads import ProbeResult, Report
+from sim.reducer.records import HostRecord, HostState, RolloutRecord
+from sim.reducer.reports import remote_event
+from sim.reducer.rollout import step as rollout_step
+
+if TYPE_CHECKING:
+    from sim.model.world import World
+
+LIVE = frozenset({"Pending", "Activating", "Deferred", "Soaking"})
+UNVERIFIED = frozenset({"Pending", "Activating", "Deferred"})
+SOAKING = ORDER["Soaking"]
+
+
+class ControlPlane:
+    """The control plane's state: rollouts with their mirrors, the planner, and the releases yet to be seen."""
+
+    def __init__(self, world: World, index: PlanIndex):
+        self.world = world
+        self.index = index
+        self.rollouts: list[Rollout] = []
+        self.by_id: dict[str, Rollout] = {}
+        self.releases = world.fleet.releases
+        self._seen: dict[str, ChannelRelease] = {}
+        self._future = sorted({one.release.at for releases in self.releases.values() for one in releases})
+        tally = world.tally
+        self._made_up = tally.moments("made_up")
+        self._refused = tally.moments("refused")
+        self._dropped = tally.moments("dropped")
+        self._effects = tally.moments("effects")
+        self._rollout_events = tally.moments("rollout_events")
+        self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
+        self._taken = tally.moments("dispatches_taken")
+        self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
+        self._follows_failing = world.rules.compliance_wave != "off"
+
+    # -- its clocks
+
+    def polls(self) -> Generator[Event, object, None]:
+        """SimPy process: the manifest poll, from t = 0."""
+        yield from self._every(self.world.settings.manifest_poll, POLL, self._poll)
+
+    def ticks(self) -> Generator[Event, object, None]:
+        """SimPy process: the plan tick, from t = 0."""
+        yield from self._every(self.world.settings.plan_tick, PLAN, self._pass)
+
+    def _every(self, period: float, phase: int, action: object) -> Generator[Event, object, None]:
+        clock = self.world.clock
+        k = 0
+        while True:
+            yield clock.due(k * period, phase, 0)
+            action()  # type: ignore[operator]
+            k += 1
+
+    def _poll(self) -> None:
+        """The view switches to the releases whose time has come, then a plan pass."""
+        now = self.world.clock.now
+        if self._future and self._future[0] <= now:
+            self._future = [at for at in self._future if at > now]
+            for channel, releases in self.releases.items():
+                due = [one for one in releases if one.release.at <= now]
+                if due:
+                    self._seen[channel] = due[-1]
+            manifests = {c: one.manifest for c, one in self._seen.items() if one.manifest is not None}
+            self.index.set_manifests(manifests)
+            self.world.dirty = True
+        self._pass()
+
+    def more_releases(self, until: float) -> bool:
+        """Whether a poll up to `until` (s) will still see something new."""
+        poll = self.world.settings.manifest_poll
+        return bool(self._future) and -(-self._future[0] // poll) * poll <= until
+
+    # -- plan passes
+
+    def _pass(self) -> None:
+        world = self.world
+        world.clock.reached(PLANNING)
+        if world.quiet():
+            world.clock.stop()
+            return
+        if world.look is not None:
+            world.look()
+        world.dirty = False
+        now = world.clock.now
+        outcome = self.index.plan(now)
+        for rollout_id, wave in outcome.advanced.items():
+            self._promote(self.by_id[rollout_id], wave, now)
+        opened = queued = 0
+        for action in outcome.actions:
+            if type(action) is QueueDispatch:
+                queued += self._queue(action, now)
+            else:
+                assert type(action) is OpenRollout
+                opened += 1
+                self._open(action, now)
+        tally = world.tally
+        listed = len(outcome.actions) - opened
+        tally.weigh("gate_evaluations", now, outcome.asked)
+        tally.weigh("event_log.gate_decision", now, outcome.blocked)
+        tally.weigh("event_log.plan_action", now, len(outcome.actions) + outcome.requeued_parked)
+        tally.weigh("dispatches_queued", now, queued)
+        tally.weigh("dispatches_requeued", now, listed - queued + outcome.requeued_parked)
+        tally.weigh("wakeups", now, (listed + outcome.requeued_parked) * world.online_count)
+
+    def _promote(self, rollout: Rollout, wave: int, now: float) -> None:
+        """A promotion sets `current_wave` and nothing else: no rollout event is fed, nothing is logged."""
+        left = rollout.record.current_wave
+        rollout.deferred_at_promotion[left] = sum(
+            rollout.mirrors[host].state == "Deferred" for host in rollout.hosts if rollout.wave_of[host] == left
+        )
+        rollout.record = replace(rollout.record, current_wave=wave)
+        rollout.wave_opened_at[wave] = now
+        self._changed(rollout, now)
+        if self.world.journal is not None:
+            self.world.journal.promotion(now, rollout, wave)
+
+    def _changed(self, rollout: Rollout, now: float) -> None:
+        rollout.changed_at = self.world.last_change = now
+        self.world.dirty = True
+
+    def _open(self, action: OpenRollout, now: float) -> None:
+        world, fleet = self.world, self.world.fleet
+        channel, ref = action.channel, action.target_ref
+        release = self._seen[channel]
+        manifest = release.manifest
+        assert manifest is not None
+        artifact = fleet.artifact
+        policy = artifact.rollout_policies[artifact.channels[channel].rollout_policy]
+        waves = artifact.waves.get(channel, [])
+        listed: dict[str, int] = {}
+        for number, wave in enumerate(waves):
+            for name in wave.hosts:
+                listed.setdefault(name, number)
+        absent = -1 if waves else 0
+        soaks_by_wave = [soak_seconds(one.soak_minutes) for one in policy.waves]
+        default = world.settings.default_soak
+        hosts: list[int] = []
+        wave_of: dict[int, int] = {}
+        soaks: dict[int, float] = {}
+        for entry in manifest.host_set:
+            number = fleet.numbers[entry.hostname]
+            hosts.append(number)
+            wave_of[number] = listed.get(entry.hostname, absent)
+            soaks[number] = soaks_by_wave[entry.wave_index] if entry.wave_index < len(soaks_by_wave) else default
+        record = RolloutRecord(
+            rollout_id=action.rollout_id,
+            channel=channel,
+            target_ref=ref,
+            state="Opening",
+            current_wave=0,
+            opened_at=now,
+        )
+        rollout = Rollout(
+            len(self.rollouts),
+            record,
+            release,
+            policy.on_health_failure,
+            hosts,
+            wave_of,
+            max(1, len(waves)),
+            soaks,
+        )
+        older = [
+            one for one in self.rollouts if one.channel == channel and one.record.state not in ("Superseded", "Pruned")
+        ]
+        self.rollouts.append(rollout)
+        self.by_id[rollout.rollout_id] = rollout
+        world.tally.moments("rollouts_opened").append(now)
+        if world.journal is not None:
+            world.journal.rollout_opened(now, rollout)
+        for one in older:
+            self._rollout_events.append(now)
+            self._feed(one, SuccessorOpened(one.rollout_id, rollout.rollout_id, now), now)
+        from_opening = world.rules.soak_from == "open"
+        soak_due: dict[str, float | None] = {}
+        targets: dict[str, str] = {}
+        for number in hosts:
+            host = world.hosts[number]
+            target = release.closures[number]
+            due = now + soaks[number] if from_opening else None
+            rollout.mirrors[number] = HostRecord(
+                rollout_id=rollout.rollout_id,
+                hostname=host.name,
+                channel=channel,
+                state="Pending",
+                target_closure=target,
+                dispatched_at=now,
+                soak_due_at=due,
+            )
+            soak_due[host.name] = due
+            targets[host.name] = target
+            self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
+            host.mirrored.append(rollout)
+        world.tally.weigh("rollout_events", now, len(hosts))
+        self.index.add_rollout(rollout.rollout_id, channel, ref, now, soak_due, targets)
+        self._changed(rollout, now)
+        self._find_slow(rollout)
+        for number in hosts:
+            host = world.hosts[number]
+            if len(host.closures) > 1 or host.closure == targets[host.name]:
+                self.closure_changed(host)
+
+    def _find_slow(self, rollout: Rollout) -> None:
+        """Mark the hosts that boot into this release while a reply of before may still be on its way."""
+        world = self.world
+        if not any(settings.defer.probability for settings in world.fleet.settings):
+            return
+        boots = world.fleet.durations("boot", rollout.ref)
+        for number in rollout.hosts:
+            host = world.hosts[number]
+            if 2.0 * host.delay >= boots[number] and not host.slow:
+                host.slow = True
+                world.recurrence.review(host)
+
+    def _queue(self, action: QueueDispatch, now: float) -> int:
+        """Put a dispatch in its slot; an online host takes it at once. 1 if it is the first for this record, else 0."""
+        world = self.world
+        rollout = self.by_id[action.rollout]
+        number = world.fleet.numbers[action.host]
+        host = world.hosts[number]
+        first = number not in rollout.queued
+        if first:
+            rollout.queued.add(number)
+            rollout.first_dispatch_at.setdefault(rollout.wave_of[number], now)
+        soak_due_at = action.soak_due_at
+        if world.rules.soak_from == "dispatch":
+            soak_due_at = now + rollout.soak_of(number)
+        if world.journal is not None:
+            world.journal.queued(now, rollout, host, action.target_closure, soak_due_at)
+        if host.slots.pop(rollout.number, None) is None and not host.dead:
+            world.waiting += 1
+        host.slots[rollout.number] = (action.target_closure, soak_due_at)
+        if host.online:
+            host.take_slots()
+        else:
+            self.index.park(rollout.rollout_id, host.name)
+            rollout.parked.add(number)
+        return int(first)
+
+    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None) -> float | None:
+        """A host takes a dispatch from its slot: its `soak_due_at`, which moves while it is queued again and again."""
+        world = self.world
+        number = host.number
+        world.waiting -= 1
+        self._taken.append(world.clock.now)
+        if number in rollout.parked:
+            rollout.parked.discard(number)
+            queued_at = self.index.unpark(rollout.rollout_id, host.name)
+            if world.rules.soak_from == "dispatch":
+                soak_due_at = queued_at + rollout.soak_of(number)
+        if world.rules.soak_from == "dispatch" and rollout.mirrors[number].soak_due_at is None:
+            rollout.mirrors[number] = replace(rollout.mirrors[number], soak_due_at=soak_due_at)
+        if world.journal is not None:
+            world.journal.taken(world.clock.now, rollout, host)
+        return soak_due_at
+
+    def refuses(self, rollout: Rollout, now: float) -> bool:
+        """Whether a host refuses this rollout's manifest at time `now` for its signing age, counted (page 4)."""
+        settings = self.world.settings
+        if not too_old(rollout.release.release.at, settings.resign, settings.manifest_max_age, now):
+            return False
+        self.world.tally.moments("dispatches_refused").append(now)
+        if settings.resign != "never":
+            self.world.dirty = True  # signed again later: the next pass queues it, and that may go through
+        return True
+
+    def doomed(self, rollout: Rollout, at: float) -> bool:
+        """Whether a dispatch delivered at `at` or later is refused for good."""
+        settings = self.world.settings
+        return settings.resign == "never" and at - rollout.release.release.at > settings.manifest_max_age
+
+    def gave_up(self, host: Host) -> None:
+        """A host will never come back: its slots wait for nothing."""
+        self.world.waiting -= len(host.slots)
+
+    # -- what hosts send
+
+    def receive(self, host: Host, batch: list[tuple[Rollout, Report]]) -> None:
+        """Reports of one host, in the order sent."""
+        clock = self.world.clock
+        clock.reached(INBOX_OPEN)
+        now = clock.now
+        number = host.number
+        for rollout, report in batch:
+            self._reports[type(report)](now)
+            mirror = rollout.mirrors.get(number)
+            if mirror is None:
+                self._drop("unknown", now)
+            elif report.seq <= mirror.last_event_seq:
+                self._drop("SeqRegression", now)
+            else:
+                self._step(rollout, host, mirror, remote_event(report), now)
+
+    def _drop(self, kind: str, now: float) -> None:
+        self._dropped.append(now)
+        self._reject(kind, now)
+
+    def _reject(self, kind: str, now: float) -> None:
+        self.world.tally.moments(f"rejected.{kind}").append(now)
+
+    def _step(self, rollout: Rollout, host: Host, mirror: HostRecord, event: HostEvent, now: float) -> None:
+        """Step a mirror and carry out what follows. An error is counted by kind and changes nothing."""
+        world = self.world
+        world.host_steps += 1
+        try:
+            after, effects = host_step(mirror, event, rollout.on_health_failure)
+        except StepError as error:
+            self._refused.append(now)
+            self._reject(type(error).__name__, now)
+            return
+        number = host.number
+        if world.adjusts:
+            after = adjust(world.rules, mirror, event, after, rollout.soak_of(number))
+        rollout.mirrors[number] = after
+        for effect in effects:
+            match effect:
+                case RemoteAppendEventLog():
+                    payload = effect.payload
+                    if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
+                        self._probe_result(rollout, host, payload)
+                    if world.journal is not None:
+                        world.journal.logged(now, rollout, host, payload)
+                case RecordTransition():
+                    world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
+                    if world.journal is not None:
+                        world.journal.mirror_move(now, rollout, host, effect)
+                case RemoteInsertQuarantine():
+                    self._effects.append(now)
+                    self.index.quarantine(effect.channel, effect.closure)
+                    world.dirty = True
+                    if world.journal is not None:
+                        world.journal.quarantine(now, rollout, host, effect)
+                case LocalEmitEvent() | LocalFireRollbackTo() | LocalFireSwitch() | LocalResetProbeCache():
+                    raise AssertionError("the reducer gives the control plane no effect of an agent")
+                case _:
+                    assert_never(effect)
+        if after.state != mirror.state:
+            self._host_changed(rollout, host, mirror.state, after, now)
+
+    def _probe_result(self, rollout: Rollout, host: Host, result: ProbeResult) -> None:
+        """Gate 6's count of a host: probes that ever failed, or (`latest`) whose latest result is fail."""
+        failed = result.status == "fail"
+        seen = rollout.failing.get(host.number)
+        if seen is None:
+            if not failed:
+                return
+            seen = rollout.failing[host.number] = {}
+        if not failed and result.probe_name not in seen:
+            return
+        before = seen.get(result.probe_name)
+        seen[result.probe_name] = failed
+        if before != failed:
+            sticky = self.world.rules.compliance_wave == "sticky"
+            count = len(seen) if sticky else sum(seen.values())
+            self.index.failing_changed(rollout.rollout_id, host.name, count)
+            self.world.dirty = True
+
+    def _host_changed(self, rollout: Rollout, host: Host, before: HostState, mirror: HostRecord, now: float) -> None:
+        world = self.world
+        self.index.host_changed(rollout.rollout_id, host.name, mirror.state, mirror.dispatch_acked_at is not None)
+        self._changed(rollout, now)
+        if mirror.state == "Soaking":
+            rollout.soaks_since[host.number] = now
+            world.recurrence.mirror_soaks(host, rollout)
+        self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
+        if mirror.state == "Converged":
+            rollout.converged += 1
+            if rollout.converged == len(rollout.mirrors):
+                self._rollout_events.append(now)
+                self._feed(rollout, RolloutTerminal(rollout.rollout_id, now), now)
+        if len(host.mirrored) > 1:
+            self.closure_changed(host)
+
+    def _feed(self, rollout: Rollout, event: RolloutEvent, now: float) -> None:
+        """Feed the rollout reducer; its errors are counted and change nothing."""
+        world = self.world
+        world.rollout_steps += 1
+        if world.journal is not None:
+            world.journal.rollout_event(now, rollout, event)
+        try:
+            after, effects = rollout_step(rollout.record, event)
+        except StepError as error:
+            self._reject(type(error).__name__, now)
+            return
+        rollout.record = after
+        for effect in effects:
+            # UpdateCurrentWave is not logged, and follows only from WaveAdvanced, which nothing here feeds
+            if type(effect) is RecordRolloutTransition:
+                self._effects.append(now)
+                self._changed(rollout, now)
+                if effect.to == "Terminal":
+                    self.index.rollout_terminal(rollout.rollout_id)
+                if world.journal is not None:
+                    world.journal.rollout_move(now, rollout, effect)
+
+    # -- heartbeats
+
+    def heartbeat(self, host: Host, closure: str) -> None:
+        """A heartbeat arrives: complete what the host evidently runs, and reply with its live records."""
+        world = self.world
+        world.clock.reached(INBOX_OPEN)
+        now = world.clock.now
+        if self._heartbeats is not None:
+            self._heartbeats.append(now)
+        reply: list[tuple[Rollout, HostRecord]] = []
+        for rollout in host.mirrored:
+            mirror = rollout.mirrors[host.number]
+            state = mirror.state
+            if state in UNVERIFIED and mirror.target_closure == closure:
+                if rollout.number in host.records:
+                    host.lose_count()
+                if state != "Pending":
+                    self._complete(rollout, host, closure, now)
+                elif world.rules.unchanged == "ungated" or self._gates_let_go(rollout, host, now):
+                    self._converge_unchanged(rollout, host, closure, now)
+            mirror = rollout.mirrors[host.number]
+            if mirror.state in LIVE and rollout.record.state != "Pruned":
+                reply.append((rollout, mirror))
+        if reply:
+            clock = world.clock
+            clock.to_host(now, host.delay, REPLY, host.number, host.receive_reply, reply)
+        world.recurrence.review(host)
+
+    def _gates_let_go(self, rollout: Rollout, host: Host, now: float) -> bool:
+        self.world.tally.weigh("gate_evaluations", now, 1)
+        return self.index.ask(rollout.rollout_id, host.name) is None
+
+    def _complete(self, rollout: Rollout, host: Host, closure: str, now: float) -> None:
+        seq = rollout.mirrors[host.number].last_event_seq
+        self._make_up(rollout, host, RemoteActivationCompleted(seq + 1, closure, 0, now), now)
+
+    def _converge_unchanged(self, rollout: Rollout, host: Host, closure: str, now: float) -> None:
+        """The release left the host as it was: acknowledged, completed and converged in one go."""
+        mirrors, number = rollout.mirrors, host.number
+        rollout.premature.add(number)
+        seq = mirrors[number].last_event_seq
+        self._make_up(rollout, host, RemoteDispatchAck(seq + 1, "", now), now)
+        self._complete(rollout, host, closure, now)
+        mirror = mirrors[number]
+        due = mirror.soak_due_at
+        converged_at = now if due is None else max(now, due)
+        self._make_up(rollout, host, RemoteConverged(mirror.last_event_seq + 1, converged_at, closure), now)
+
+    def _make_up(self, rollout: Rollout, host: Host, event: HostEvent, now: float) -> None:
+        """Step a mirror with what no agent has reported."""
+        self._made_up.append(now)
+        self._step(rollout, host, rollout.mirrors[host.number], event, now)
+
+    def heartbeat_may_change(self, host: Host) -> bool:
+        """Whether a heartbeat of this host, or its reply, can still change a state, as things stand.
+
+        With `unchanged: gated` and nothing else under way, gates that hold a host now hold it for good.
+        """
+        if host.dead or not may_step(host):
+            return False
+        if self.world.rules.unchanged == "ungated":
+            return True
+        return any(
+            mirror.state != "Pending" or self.index.ask(rollout.rollout_id, host.name) is None
+            for rollout in host.mirrored
+            if (mirror := rollout.mirrors[host.number]).state in LIVE
+        )
+
+    def closure_changed(self, host: Host) -> None:
+        """Something happened by which a heartbeat of this host may make a step, or bring its agent a record."""
+        if may_step(host):
+            self.world.interested.add(host)
+            self.world.recurrence.review(host)
+
+
+REPORTS = get_args(Report)
+
+
+def may_step(host: Host) -> bool:
+    """Whether a heartbeat could make the control plane step a record, or its reply take the agent's further.
+
+    True too often does no harm: the heartbeat is then carried out and makes no difference.
+    """
+    running = {host.closure}
+    horizon = host.world.clock.now - host.delay
+    for since, closure in reversed(host.closures):
+        running.add(closure)
+        if since <= horizon:
+            break
+    for rollout in host.mirrored:
+        mirror = rollout.mirrors[host.number]
+        if mirror.state not in LIVE:
+            continue
+        ours = host.records.get(rollout.number)
+        theirs = ORDER[mirror.state]
+        if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING:
+            continue  # the agent's own report is under way, and ahead of any heartbeat sent since
+        if theirs < SOAKING and mirror.target_closure in running:
+            return True
+        if theirs and (ours is None or ORDER[ours.state] < theirs):
+            return True
+    return False
+
+
+def soak_seconds(minutes: float) -> float:
+    """A soak of the artifact, in minutes, as seconds on the grid of times."""
+    return round(minutes * 60.0 * 2**20) / 2**20
+
+
+def too_old(signed_first: float, resign: object, max_age: float, now: float) -> bool:
+    """Whether a manifest released at `signed_first` and signed again every `resign` is older than `max_age` at `now`
+    (s)."""
+    if resign == "always":
+        return False
+    age = now - signed_first
+    if isinstance(resign, float):
+        age %= resign
+    return age > max_age

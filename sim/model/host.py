@@ -1,0 +1,624 @@
+"""A host: the agent on it, the switch it carries out, its reboots, and the network between it and the control plane.
+
+Page 5 of the spec, section by section. What recurs on the agent's clocks (ticks, heartbeats, probe runs) is not
+scheduled here: the two fidelities differ in just that and live in `every` and `relevant`, which call back
+`advance_tick`, `send_heartbeat` and `run_probe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from math import floor, inf
+from typing import TYPE_CHECKING, Any, assert_never
+
+from sim.model.clock import DELIVERY, REBOOT, TOGGLE, WORK, Due
+from sim.model.luck import Flakes, Stays
+from sim.model.switches import adjust
+from sim.reducer.effects import (
+    LocalEmitEvent,
+    LocalFireRollbackTo,
+    LocalFireSwitch,
+    LocalResetProbeCache,
+    RecordTransition,
+    RemoteAppendEventLog,
+    RemoteInsertQuarantine,
+)
+from sim.reducer.errors import StepError
+from sim.reducer.events import (
+    HostEvent,
+    LocalActivate,
+    LocalActivationCompleted,
+    LocalActivationDeferred,
+    LocalActivationFailed,
+    LocalActivationStarted,
+    LocalConvergedReached,
+    LocalProbeFailureFirst,
+    LocalProbeObservedFirst,
+    LocalProbeResult,
+    LocalProbeTopologyDeclared,
+    LocalRollbackCompleted,
+    LocalSustainedFailureCrossed,
+)
+from sim.reducer.host import step
+from sim.reducer.payloads import DeclaredProbe, Report
+from sim.reducer.records import STATES, HostRecord, ProbeStatus
+from sim.scenario.schema import HostSettings, Probe, Window
+
+if TYPE_CHECKING:
+    from sim.model.rollouts import Rollout
+    from sim.model.world import World
+
+DAY = 86_400.0
+ALWAYS_ONLINE = ((-1.0, True),)
+ORDER = {state: place for place, state in enumerate(STATES)}
+
+
+class Life:
+    """One stretch in which the agent runs (s): when its heartbeats and its advance ticks are counted from, and its
+    end, infinite until the host goes down."""
+
+    __slots__ = ("end", "heartbeat_start", "tick_start")
+
+    def __init__(self, heartbeat_start: float, tick_start: float):
+        self.heartbeat_start = heartbeat_start
+        self.tick_start = tick_start
+        self.end = inf
+
+
+class ProbeRuns:
+    """One probe on one host during one rollout: how often it ran since the activation, and when it fails.
+
+    `n` runs are done, `failing` is the outcome of the last (None before the first), `ticker_failing` the same
+    but forgotten at a reset. `defect_at` (s) is when the release shows through this probe, None if never.
+    """
+
+    __slots__ = (
+        "base",
+        "defect_at",
+        "failing",
+        "fails",
+        "flakes",
+        "n",
+        "next",
+        "probe",
+        "service",
+        "ticker_failing",
+    )
+
+    def __init__(self, probe: Probe, flakes: Flakes | None, service: Stays | None, defect_at: float | None):
+        self.probe = probe
+        self.flakes = flakes
+        self.service = service
+        self.defect_at = defect_at
+        self.n = 0
+        self.fails = 0
+        self.failing: bool | None = None
+        self.ticker_failing = False
+        self.base = 0
+        """For `relevant`: how many runs were done before the present schedule."""
+        self.next: tuple[int, float] | None = None
+        """For `relevant`: the next run that makes a difference, as its place in the schedule and its time (s)."""
+
+    def outcome(self, n: int, at: float) -> bool:
+        """Whether run number `n` fails if it falls on time `at` (s)."""
+        return (
+            (self.defect_at is not None and at >= self.defect_at)
+            or (self.service is not None and self.service.down_at(at))
+            or (self.flakes is not None and self.flakes.next_after(n - 1) == n)
+        )
+
+
+class Host:
+    """The state of one host. `records` are the agent's, by rollout number; `slots` hold its dispatches at the CP.
+
+    What seldom grows is a tuple: a fleet has many hosts, and few of them ever need a list of their own.
+    """
+
+    __slots__ = (
+        "available",
+        "batch",
+        "batch_at",
+        "booting",
+        "closure",
+        "closures",
+        "dead",
+        "delay",
+        "disk",
+        "exact",
+        "incarnation",
+        "jobs",
+        "lives",
+        "mirrored",
+        "name",
+        "number",
+        "online",
+        "presence",
+        "probes",
+        "reboot",
+        "reboot_at",
+        "reboot_due",
+        "reboot_to",
+        "records",
+        "settings",
+        "slots",
+        "slow",
+        "watch",
+        "world",
+    )
+
+    def __init__(self, world: World, number: int, settings: HostSettings, closure: str):
+        self.world = world
+        self.number = number
+        self.name = world.fleet.names[number]
+        self.settings = settings
+        self.probes = world.fleet.probes[number]
+        self.delay = world.fleet.network_delay[number]
+        self.closure = closure
+        self.closures: tuple[tuple[float, str], ...] = ((-1.0, closure),)
+        """What it ran since when: a heartbeat still under way carries the closure of when it was sent."""
+        self.records: dict[int, HostRecord] = {}
+        self.slots: dict[int, tuple[str, float | None]] = {}
+        self.mirrored: list[Rollout] = []
+        """The rollouts in which the control plane has a record of this host, in order of opening."""
+        self.available = True
+        self.booting = False
+        self.dead = False
+        self.online = True
+        self.presence: tuple[tuple[float, bool], ...] = ALWAYS_ONLINE
+        """When it came online or went offline."""
+        self.disk: list[tuple[Rollout, Report]] | None = None
+        self.batch: list[tuple[Rollout, Report]] | None = None
+        self.batch_at = -1.0
+        self.jobs: tuple[tuple[bool, Rollout, str], ...] = ()
+        self.reboot: Due | None = None
+        self.reboot_at: float | None = None
+        self.reboot_due = False
+        self.reboot_to: tuple[str, str] | None = None
+        self.lives: tuple[Life, ...] = ()
+        self.incarnation = 0
+        self.slow = False
+        """Whether a heartbeat's reply can outlive a reboot, and bring the new agent what was so before it."""
+        self.exact = False
+        """Set once the two sides no longer count the same events of a record: every report's `seq` then decides
+        whether it is dropped, so none may be skipped."""
+        self.watch: Any = None
+
+    def lose_count(self) -> None:
+        """The two sides no longer count the same events of a record: from now on no report is skipped."""
+        if not self.exact:
+            self.exact = True
+            self.world.recurrence.became_exact(self)
+
+    # -- availability
+
+    def availability(self, stays: Stays) -> Generator[Due, object, None]:
+        """SimPy process: the host comes and goes (`hosts.*.online`)."""
+        clock = self.world.clock
+        stay = 0
+        while True:
+            yield clock.due(stays.bound(stay), TOGGLE, self.number)
+            stay += 1
+            self.available = stays.is_up(stay)
+            self.see_online()
+
+    def see_online(self) -> None:
+        """Work out whether it is online now, and do what coming and going means."""
+        online = self.available and not self.booting and not self.dead
+        if online == self.online:
+            return
+        world = self.world
+        self.online = online
+        self.presence += ((world.clock.now, online),)
+        world.online_count += 1 if online else -1
+        if online:
+            if self.disk:
+                waiting, self.disk = self.disk, None
+                world.restless -= 1
+                for rollout, report in waiting:
+                    self.emit(rollout, report)
+            self.take_slots()
+            world.recurrence.came_online(self)
+        else:
+            world.recurrence.went_offline(self)
+
+    # -- reports
+
+    def emit(self, rollout: Rollout, report: Report) -> None:
+        """Send a report, or keep it on the disk while offline. What is emitted at one instant travels together."""
+        world = self.world
+        if not self.online:
+            if self.disk is None:
+                self.disk = []
+                world.restless += 1
+            self.disk.append((rollout, report))
+            return
+        clock = world.clock
+        now = clock.env._now
+        if self.batch is None or self.batch_at != now:
+            self.batch = [(rollout, report)]
+            self.batch_at = now
+            world.restless += 1
+            clock.to_control_plane(now, self.delay, self.number, self._arrive, self.batch)
+        else:
+            self.batch.append((rollout, report))
+
+    def _arrive(self, batch: list[tuple[Rollout, Report]]) -> None:
+        if self.batch is batch:
+            self.batch = None  # without delay, what follows at this instant must not join what has arrived
+        self.world.restless -= 1
+        self.world.control_plane.receive(self, batch)
+
+    # -- dispatches
+
+    def take_slots(self) -> None:
+        """Take every dispatch that waits at the control plane, the longest queued first."""
+        if not self.slots:
+            return
+        world = self.world
+        clock = world.clock
+        now = clock.now
+        waiting, self.slots = self.slots, {}
+        for number, (closure, soak_due_at) in waiting.items():
+            rollout = world.control_plane.rollouts[number]
+            soak_due_at = world.control_plane.taken(rollout, self, soak_due_at)
+            matters = not world.control_plane.doomed(rollout, now + self.delay)
+            world.restless += matters
+            dispatch = (rollout, closure, soak_due_at, matters)
+            clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
+
+    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool]) -> None:
+        rollout, closure, soak_due_at, matters = dispatch
+        world = self.world
+        now = world.clock.now
+        world.restless -= matters
+        if not self.online:
+            world.dirty |= matters  # lost: the next pass has to queue it again
+            return
+        if world.control_plane.refuses(rollout, now):
+            return
+        record = self.records.get(rollout.number)
+        if record is None and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
+            self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
+        rollout.begun.add(self.number)
+        if record is None or record.state == "Pending":
+            self.records[rollout.number] = HostRecord(
+                rollout_id=rollout.rollout_id,
+                hostname=self.name,
+                channel=rollout.channel,
+                state="Pending",
+                target_closure=closure,
+                dispatched_at=now if record is None else record.dispatched_at,
+                soak_due_at=soak_due_at,
+                last_event_seq=0 if record is None else record.last_event_seq,
+            )
+        self.apply(
+            rollout,
+            LocalActivate(
+                self._seq(rollout),
+                current_closure_at_dispatch=self.closure,
+                received_at=now,
+                target_closure=closure,
+                soak_due_at=soak_due_at,
+            ),
+        )
+
+    # -- the agent's reducer
+
+    def _seq(self, rollout: Rollout) -> int:
+        record = self.records.get(rollout.number)
+        return 1 if record is None else record.last_event_seq + 1
+
+    def apply(self, rollout: Rollout, event: HostEvent) -> bool:
+        """Step the agent's record and carry out the effects. False where the reducer refuses; nothing happens then."""
+        world = self.world
+        number = rollout.number
+        record = self.records.get(number)
+        if record is None:
+            return False
+        world.host_steps += 1
+        try:
+            after, effects = step(record, event, rollout.on_health_failure)
+        except StepError:
+            return False
+        if world.adjusts:
+            after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
+        self.records[number] = after
+        if record.state != after.state:
+            if after.state == "Soaking":
+                world.restless += 1
+            elif record.state == "Soaking":
+                world.restless -= 1
+                world.recurrence.left_soaking(self, rollout)
+        last = None
+        for effect in effects:
+            match effect:
+                case LocalEmitEvent():
+                    self.emit(rollout, effect.payload)
+                case RecordTransition():
+                    now = world.last_change = world.clock.now
+                    world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
+                    if world.journal is not None:
+                        world.journal.agent_move(now, rollout, self, effect)
+                case LocalFireSwitch() | LocalFireRollbackTo() | LocalResetProbeCache():
+                    last = effect  # a step's emits go before what sets off more of them
+                case RemoteAppendEventLog() | RemoteInsertQuarantine():
+                    raise AssertionError("the reducer gives an agent no effect of the control plane")
+                case _:
+                    assert_never(effect)
+        match last:
+            case None:
+                pass
+            case LocalFireSwitch():
+                self._queue(True, rollout, last.target)
+            case LocalFireRollbackTo():
+                self._queue(False, rollout, last.closure)
+            case LocalResetProbeCache():
+                world.recurrence.reset(self, rollout)
+            case _:
+                assert_never(last)
+        return True
+
+    # -- activation and rollback
+
+    def _queue(self, switch: bool, rollout: Rollout, closure: str) -> None:
+        self.jobs += ((switch, rollout, closure),)
+        self.world.restless += 1
+        if len(self.jobs) == 1:
+            self.world.clock.follow(self.work())
+
+    def work(self) -> Generator[Due, object, None]:
+        """The process of a busy host: activations and rollbacks, one at a time, in the order asked for."""
+        while self.jobs:
+            switch, rollout, closure = self.jobs[0]
+            yield from self._switch(rollout, closure) if switch else self._roll_back(rollout, closure)
+            self.jobs = self.jobs[1:]
+            self.world.restless -= 1
+        if self.reboot_due:
+            self._go_down()
+
+    def _switch(self, rollout: Rollout, closure: str) -> Generator[Due, object, None]:
+        world = self.world
+        clock, fleet, settings, ref = world.clock, world.fleet, self.settings, rollout.ref
+        self.apply(rollout, LocalActivationStarted(self._seq(rollout), clock.now, "switch-to-configuration"))
+        if self.closure != closure:
+            duration = fleet.durations("activation", ref)[self.number]
+            timeout = settings.activation_timeout
+            if timeout is not None and duration > timeout:
+                yield clock.due(clock.now + timeout, WORK, self.number)
+                self._activation_failed(rollout, -1, "activation timed out")
+                return
+            yield clock.due(clock.now + duration, WORK, self.number)
+            luck = fleet.luck
+            if settings.defer.probability and luck.chances("defer", ref)[self.number] < settings.defer.probability:
+                component = _pick(settings.defer.components, luck.chances("component", ref)[self.number])
+                self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, clock.now))
+                self._defer(rollout, closure)
+                return
+            failure = settings.activation_failure
+            if failure and luck.chances("activation_failure", ref)[self.number] < failure:
+                self._activation_failed(rollout, 1, "activation failed")
+                return
+        self._drop_reboot()
+        self._run_closure(closure)
+        self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, clock.now))
+        if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
+            world.control_plane.closure_changed(self)
+
+    def _activation_failed(self, rollout: Rollout, exit_code: int, stderr_tail: str) -> None:
+        now = self.world.clock.now
+        self.apply(rollout, LocalActivationFailed(self._seq(rollout), exit_code, stderr_tail, now))
+
+    def _roll_back(self, rollout: Rollout, closure: str) -> Generator[Due, object, None]:
+        world = self.world
+        duration = world.fleet.durations("rollback", rollout.ref)[self.number]
+        yield world.clock.due(world.clock.now + duration, WORK, self.number)
+        failure = self.settings.rollback_failure
+        if failure and world.fleet.luck.chances("rollback_failure", rollout.ref)[self.number] < failure:
+            return
+        self._run_closure(closure)
+        self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, world.clock.now))
+        world.control_plane.closure_changed(self)
+
+    def _run_closure(self, closure: str) -> None:
+        if closure != self.closure:
+            self.closure = closure
+            self.closures += ((self.world.clock.now, closure),)
+
+    # -- reboots
+
+    def _defer(self, rollout: Rollout, closure: str) -> None:
+        """The host needs a reboot into `closure`. A reboot that is due already keeps its time."""
+        world = self.world
+        self.reboot_to = (closure, rollout.ref)
+        reboot = self.settings.reboot
+        if self.reboot_at is None and reboot != "never":
+            now = world.clock.now
+            if isinstance(reboot, Window):
+                self.reboot_at = next_window(reboot.start, reboot.end, now)
+            else:
+                self.reboot_at = now + world.fleet.durations_of_reboot(rollout.ref)[self.number]
+            world.restless += 1
+            self.reboot = world.clock.due(self.reboot_at, REBOOT, self.number, self._reboot)
+
+    def _drop_reboot(self) -> None:
+        self.reboot_to = None
+        if self.reboot_at is not None:
+            assert self.reboot is not None
+            self.reboot.cancel()
+            self.reboot = self.reboot_at = None
+            self.reboot_due = False
+            self.world.restless -= 1
+
+    def _reboot(self, _: Due) -> None:
+        if self.jobs:
+            self.reboot_due = True
+        else:
+            self._go_down()
+
+    def _go_down(self) -> None:
+        """The host goes down to come up on what it deferred. The agent's memory goes with it."""
+        world = self.world
+        assert self.reboot_to is not None
+        closure, ref = self.reboot_to
+        self.reboot = self.reboot_at = self.reboot_to = None
+        self.reboot_due = False
+        self.booting = True
+        self.lives[-1].end = world.clock.now
+        self.incarnation += 1
+        soaking = sum(record.state == "Soaking" for record in self.records.values())
+        world.recurrence.agent_stopped(self)
+        world.restless -= soaking
+        self.records.clear()
+        if world.journal is not None:
+            world.journal.host_event(world.clock.now, self, "reboot", {"closure": closure})
+        self.see_online()
+        failure = self.settings.boot_failure
+        if failure and world.fleet.luck.chances("boot_failure", ref)[self.number] < failure:
+            self._die()
+            return
+        duration = world.fleet.durations("boot", ref)[self.number]
+        world.clock.due(world.clock.now + duration, REBOOT, self.number, self._come_up, closure)
+
+    def _die(self) -> None:
+        """It never comes back: nothing that waits on it can still happen."""
+        world = self.world
+        self.dead = True
+        world.restless -= 1 + bool(self.disk)
+        world.control_plane.gave_up(self)
+
+    def _come_up(self, due: Due) -> None:
+        world = self.world
+        now = world.clock.now
+        self.booting = False
+        world.restless -= 1
+        self._run_closure(due.value)
+        self.lives += (Life(now, now),)
+        if world.journal is not None:
+            world.journal.host_event(now, self, "boot", {"closure": self.closure})
+        world.recurrence.agent_started(self)
+        self.see_online()
+        world.control_plane.closure_changed(self)
+
+    # -- heartbeats
+
+    def send_heartbeat(self) -> None:
+        """One heartbeat, if online, with the closure that the host runs now."""
+        if self.online:
+            clock = self.world.clock
+            clock.to_control_plane(clock.now, self.delay, self.number, self._heartbeat_arrives, self.closure, detail=1)
+
+    def _heartbeat_arrives(self, closure: str) -> None:
+        self.world.control_plane.heartbeat(self, closure)
+
+    def receive_reply(self, reply: list[tuple[Rollout, HostRecord]]) -> None:
+        """Take the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""
+        if not self.online:
+            return
+        world = self.world
+        moved: set[int] = set()
+        for rollout, theirs in reply:
+            ours = self.records.get(rollout.number)
+            if ours is None or ORDER[ours.state] < ORDER[theirs.state]:
+                self.records[rollout.number] = theirs
+                moved.add(rollout.number)
+                if theirs.state == "Soaking":
+                    world.restless += 1
+        always = world.rules.probe_restart == "heartbeat"
+        for rollout, theirs in reply:
+            anew = always or rollout.number in moved
+            if anew and theirs.state == "Soaking" and self.records[rollout.number].state == "Soaking":
+                world.recurrence.reset(self, rollout)
+        world.recurrence.reply_taken(self)
+
+    # -- probes
+
+    def runs(self, rollout: Rollout) -> list[ProbeRuns]:
+        """The enabled probes of this host, with their count of runs in this rollout."""
+        world = self.world
+        key = (rollout.number, self.number)
+        runs = world.probe_runs.get(key)
+        if runs is None:
+            runs = world.probe_runs[key] = [
+                world.make_runs(self, rollout, probe) for probe in self.probes if probe.mode != "disabled"
+            ]
+        return runs
+
+    def declare_topology(self, rollout: Rollout) -> None:
+        declared = [DeclaredProbe(probe_name=p.name, kind=p.kind, mode=p.mode) for p in self.probes]
+        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), declared, self.world.clock.now))
+
+    def observe_first(self, rollout: Rollout, probe: Probe) -> None:
+        event = LocalProbeObservedFirst(self._seq(rollout), probe.name, probe.mode, self.world.clock.now)
+        self.apply(rollout, event)
+
+    def run_probe(self, rollout: Rollout, runs: ProbeRuns, n: int) -> None:
+        """Run number `n` of a probe, now, but for its first observation, which `observe_first` reports."""
+        now = self.world.clock.now
+        probe = runs.probe
+        failing = runs.outcome(n, now)
+        runs.n = n
+        runs.fails += failing
+        if failing and not runs.ticker_failing:
+            self.apply(rollout, LocalProbeFailureFirst(self._seq(rollout), probe.name, probe.mode, now))
+        runs.failing = runs.ticker_failing = failing
+        status: ProbeStatus = "fail" if failing else "pass"
+        reason = "probe failed" if failing else None
+        self.apply(rollout, LocalProbeResult(self._seq(rollout), probe.name, probe.mode, status, now, reason))
+
+    # -- advance tick
+
+    def soaking(self) -> list[Rollout]:
+        """The rollouts whose record soaks on this agent, the longest opened first."""
+        rollouts = self.world.control_plane.rollouts
+        if len(self.records) == 1:
+            ((number, record),) = self.records.items()
+            return [rollouts[number]] if record.state == "Soaking" else []
+        return [rollouts[number] for number in sorted(self.records) if self.records[number].state == "Soaking"]
+
+    def advance_tick(self) -> None:
+        """Page 5, "Advance tick"."""
+        now = self.world.clock.now
+        sustained = self.world.settings.sustained_failure
+        for rollout in self.soaking():
+            record = self.records[rollout.number]
+            failing = [n for n, e in record.probes.items() if e.mode == "enforce" and e.status == "fail"]
+            since = record.probe_failure_first_at
+            if failing and since is not None and now - since >= sustained:
+                self.apply(
+                    rollout,
+                    LocalSustainedFailureCrossed(
+                        record.last_event_seq + 1,
+                        failed_at=now,
+                        sustained_duration_secs=now - since,
+                        failing_probes=failing,
+                        policy_applied=rollout.on_health_failure,
+                    ),
+                )
+            elif not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
+                closure = record.current_closure or ""
+                self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure))
+
+
+def can_converge(record: HostRecord) -> bool:
+    """Whether nothing but the soak time keeps a soaking record without a failing enforce probe from converging."""
+    return record.current_closure == record.target_closure
+
+
+def next_window(start: float, end: float, at: float) -> float:
+    """When a host deferred at `at` (s) reboots: at once inside the daily window, else at its next start (s of day)."""
+    midnight = floor(at / DAY) * DAY
+    of_day = at - midnight
+    inside = start <= of_day < end if start < end else of_day >= start or of_day < end
+    if inside:
+        return at
+    return midnight + start if of_day < start else midnight + DAY + start
+
+
+def _pick(components: Mapping[Any, float], u: float) -> str:
+    """The component at `u` of the weights laid end to end."""
+    left = u * sum(components.values())
+    for component, weight in components.items():
+        left -= weight
+        if left < 0.0:
+            return str(component)
+    return str(component)

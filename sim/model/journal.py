@@ -1,0 +1,111 @@
+"""Every single thing that happens, on request: the rows of the frame `events` (page 9, `--events`).
+
+A row is {at, cp_at, what, rollout_id, host, detail}: `at` is the agent's time and `cp_at` the control plane's
+(seconds; None on the side where it has none), `what` one of `report`, `move`, `dispatch`, `taken`, `gate`,
+`rollout_event`, `rollout_move`, `promotion`, `opened`, `quarantine`, `reboot`, `boot`, and `detail` the fields of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sim.model.host import Host
+from sim.model.rollouts import Rollout
+from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
+from sim.reducer.events import RolloutEvent
+from sim.reducer.payloads import Report
+
+if TYPE_CHECKING:
+    from sim.model.world import World
+
+
+class Journal:
+    """The rows so far, in the order in which they happened."""
+
+    def __init__(self, world: World):
+        self.rows: list[dict[str, Any]] = []
+        self._world = world
+
+    def _row(
+        self,
+        at: float | None,
+        cp_at: float | None,
+        what: str,
+        rollout_id: str | None,
+        host: str | None,
+        detail: dict[str, Any],
+    ) -> None:
+        self.rows.append(
+            {"at": at, "cp_at": cp_at, "what": what, "rollout_id": rollout_id, "host": host, "detail": detail}
+        )
+
+    def agent_move(self, now: float, rollout: Rollout, host: Host, move: RecordTransition) -> None:
+        self._row(
+            now,
+            None,
+            "move",
+            rollout.rollout_id,
+            host.name,
+            {"from": move.from_, "to": move.to, "side": "agent"},
+        )
+
+    def mirror_move(self, now: float, rollout: Rollout, host: Host, move: RecordTransition) -> None:
+        detail = {"from": move.from_, "to": move.to, "side": "control plane"}
+        self._row(move.at, now, "move", rollout.rollout_id, host.name, detail)
+
+    def host_event(self, now: float, host: Host, what: str, detail: dict[str, Any]) -> None:
+        self._row(now, None, what, None, host.name, detail)
+
+    def logged(self, now: float, rollout: Rollout, host: Host, report: Report) -> None:
+        fields = {**msgspec.to_builtins(report)}
+        sent = next((fields[key] for key in REPORTED_AT if key in fields), None)
+        self._row(sent, now, "report", rollout.rollout_id, host.name, {"kind": type(report).__name__, **fields})
+
+    def queued(self, now: float, rollout: Rollout, host: Host, closure: str, soak_due_at: float | None) -> None:
+        detail = {"target_closure": closure, "soak_due_at": soak_due_at}
+        self._row(None, now, "dispatch", rollout.rollout_id, host.name, detail)
+
+    def taken(self, now: float, rollout: Rollout, host: Host) -> None:
+        self._row(now, now, "taken", rollout.rollout_id, host.name, {})
+
+    def gate(self, now: float, rollout_id: str, host: str, gate: str | None, reason: str | None) -> None:
+        self._row(None, now, "gate", rollout_id, host, {"gate": gate, "reason": reason})
+
+    def rollout_opened(self, now: float, rollout: Rollout) -> None:
+        self._row(
+            None,
+            now,
+            "opened",
+            rollout.rollout_id,
+            None,
+            {"channel": rollout.channel, "hosts": len(rollout.hosts)},
+        )
+
+    def rollout_event(self, now: float, rollout: Rollout, event: RolloutEvent) -> None:
+        detail = {"kind": type(event).__name__, **msgspec.to_builtins(event)}
+        self._row(None, now, "rollout_event", rollout.rollout_id, detail.get("host_id"), detail)
+
+    def rollout_move(self, now: float, rollout: Rollout, move: RecordRolloutTransition) -> None:
+        self._row(None, now, "rollout_move", rollout.rollout_id, None, {"from": move.from_, "to": move.to})
+
+    def promotion(self, now: float, rollout: Rollout, wave: int) -> None:
+        self._row(None, now, "promotion", rollout.rollout_id, None, {"wave": wave})
+
+    def quarantine(self, now: float, rollout: Rollout, host: Host, effect: RemoteInsertQuarantine) -> None:
+        detail = {"channel": effect.channel, "closure": effect.closure}
+        self._row(None, now, "quarantine", rollout.rollout_id, host.name, detail)
+
+
+REPORTED_AT = (
+    "received_at",
+    "started_at",
+    "completed_at",
+    "deferred_at",
+    "failed_at",
+    "declared_at",
+    "observed_at",
+    "first_failed_at",
+    "converged_at",
+)

@@ -1,0 +1,121 @@
+"""Where the model's random numbers come from: one stream per purpose, never a shared generator (spec page 9).
+
+First draws are made for the whole fleet at once, the first time anything asks for that purpose and release; what
+is drawn again and again (stays of a service, gaps between flakes) is drawn host by host from the same keys.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from math import floor, log1p
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.scenario.distributions import Distribution
+from sim.scenario.draws import host_keys, stream, uniform, uniforms
+from sim.scenario.schema import Alternating
+from sim.scenario.units import quantize
+
+
+class Luck:
+    """All draws of one run: seed, replication and the fleet's host names, in order of host number."""
+
+    def __init__(self, seed: int, replication: int, names: Sequence[str]):
+        self._seed = seed
+        self._replication = replication
+        self._keys = host_keys(names)
+        self._key_list: list[int] = self._keys.tolist()
+        self._chances: dict[tuple[str, str], list[float]] = {}
+
+    def uniform(self, purpose: str, host: int, ref: str = "", probe: str = "", n: int = 0) -> float:
+        """The uniform number of one host, in (0, 1)."""
+        return uniform(stream(self._seed, self._replication, purpose, ref, probe), self._key_list[host], n)
+
+    def uniforms(self, purpose: str, ref: str = "", probe: str = "", n: int = 0) -> NDArray[np.float64]:
+        """The uniform numbers of all hosts, by host number."""
+        return uniforms(stream(self._seed, self._replication, purpose, ref, probe), self._keys, n)
+
+    def durations(self, purpose: str, ref: str, groups: Sequence[tuple[NDArray[np.intp], Distribution]]) -> list[float]:
+        """A first draw for every host, in seconds, from the distribution of the group that holds its number."""
+        u = self.uniforms(purpose, ref)
+        drawn = np.empty(len(u))
+        for members, distribution in groups:
+            drawn[members] = quantize(np.asarray(distribution.quantile(u[members])))
+        durations: list[float] = drawn.tolist()
+        return durations
+
+    def chances(self, purpose: str, ref: str = "") -> list[float]:
+        """The first uniform number of every host, as a list."""
+        column = self._chances.get((purpose, ref))
+        if column is None:
+            column = self._chances[purpose, ref] = self.uniforms(purpose, ref).tolist()
+        return column
+
+
+class Stays:
+    """Alternating up and down times of one thing, drawn as far as they are looked at (pages 5 and 9).
+
+    `bounds[k]` is the end of the k-th stay, in seconds since the start; stay k is up if `first_up` is (k even).
+    """
+
+    def __init__(self, spec: Alternating, draw: Callable[[int], float], *, begin_up: bool):
+        self._spec = spec
+        self._draw = draw
+        self.bounds: list[float] = []
+        if begin_up:
+            self.first_up = True
+            share = 1.0
+        else:
+            up, down = spec.up.mean(), spec.down.mean()
+            self.first_up = draw(0) < up / (up + down)
+            share = draw(1)
+        # the stay that is used is the product: that, not its factors, is rounded to the grid of times
+        self.bounds.append(quantize(self._stay(0) * share))
+
+    def _stay(self, k: int) -> float:
+        up = self.first_up == (k % 2 == 0)
+        distribution = self._spec.up if up else self._spec.down
+        return float(distribution.quantile(self._draw(2 + k)))
+
+    def bound(self, k: int) -> float:
+        """The end of stay `k` (s)."""
+        while len(self.bounds) <= k:
+            self.bounds.append(self.bounds[-1] + quantize(self._stay(len(self.bounds))))
+        return self.bounds[k]
+
+    def is_up(self, k: int) -> bool:
+        """Whether stay `k` is an up time."""
+        return self.first_up == (k % 2 == 0)
+
+    def stay_at(self, at: float) -> int:
+        """The stay that holds time `at`; a stay begins at its bound and ends just before the next."""
+        while self.bounds[-1] <= at:
+            self.bound(len(self.bounds))
+        return bisect_right(self.bounds, at)
+
+    def down_at(self, at: float) -> bool:
+        """Whether it is down at time `at` (s)."""
+        return not self.is_up(self.stay_at(at))
+
+
+class Flakes:
+    """Which runs of a probe fail by themselves: 1 + floor(ln(1 - u) / ln(1 - p)) runs from one to the next.
+
+    That is the inverse distribution function of the geometric law, so each run fails with probability p, apart
+    from all others; runs are counted from 1.
+    """
+
+    def __init__(self, probability: float, draw: Callable[[int], float]):
+        self._rate = log1p(-probability) if probability < 1.0 else 0.0
+        self._draw = draw
+        self._failing: list[int] = []
+
+    def next_after(self, run: int) -> int:
+        """The first failing run after run number `run`."""
+        failing = self._failing
+        while not failing or failing[-1] <= run:
+            gap = 1 + floor(log1p(-self._draw(len(failing))) / self._rate) if self._rate else 1
+            failing.append((failing[-1] if failing else 0) + gap)
+        return failing[bisect_right(failing, run)]

@@ -1,0 +1,116 @@
+"""What one run leaves behind, before it is made into tables: plain columns, filled while the model runs."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.reducer.index import GateHold
+
+
+class Waiting(msgspec.Struct):
+    """What holds a part of a stalled rollout: a gate's name (or, where no host is pending, a state's), how many
+    hosts it holds, and the hosts, budget or channel behind it (at most `MOST_CULPRITS`)."""
+
+    gate: str
+    hosts: int
+    culprits: list[str]
+
+
+MOST_CULPRITS = 50
+
+
+class Stall(msgspec.Struct):
+    """Why a rollout of a quiescent run is not over: its wave, since when nothing of it has changed (s), what for."""
+
+    wave: int
+    since: float
+    waiting_for: list[Waiting]
+
+
+class RolloutLog(msgspec.Struct):
+    """One rollout, at the end of the run. `hosts` are host numbers in order of name; the arrays beside it align."""
+
+    rollout_id: str
+    channel: str
+    ref: str
+    state: str
+    opened_at: float
+    terminal_at: float | None
+    superseded_at: float | None
+    current_wave: int
+    hosts: NDArray[np.int32]
+    wave: NDArray[np.int32]
+    """The wave the gates see: index of the first wave listing the host, 0 without waves, -1 where none lists it."""
+    wave_count: int
+    wave_opened_at: dict[int, float]
+    first_dispatch_at: dict[int, float]
+    deferred_at_promotion: dict[int, int]
+    """Wave left behind -> how many of its hosts were `Deferred` at that moment."""
+    probe_runs: NDArray[np.int64]
+    probe_fails: NDArray[np.int64]
+    blocked_s: NDArray[np.float64]
+    stall: Stall | None
+
+
+class Moves(msgspec.Struct):
+    """State changes of host records in order of time, by column: rollout and host by number, states by index."""
+
+    rollout: NDArray[np.int32]
+    host: NDArray[np.int32]
+    source: NDArray[np.int8]
+    target: NDArray[np.int8]
+    at: NDArray[np.float64]
+
+
+class MoveLog:
+    """Where the model appends state changes; `columns` gives them as arrays. What and when are two appends, not
+    five."""
+
+    def __init__(self) -> None:
+        self._what = array("q")
+        self.at = array("d")
+
+    def append(self, rollout: int, host: int, source: int, target: int, at: float) -> None:
+        self._what.append(((rollout << 32 | host) << 3 | source) << 3 | target)
+        self.at.append(at)
+
+    def columns(self) -> Moves:
+        what = np.array(self._what, dtype=np.int64)
+        return Moves(
+            rollout=(what >> 38).astype(np.int32),
+            host=(what >> 6 & 0xFFFFFFFF).astype(np.int32),
+            source=(what >> 3 & 7).astype(np.int8),
+            target=(what & 7).astype(np.int8),
+            at=np.array(self.at, dtype=np.float64),
+        )
+
+
+class Recording(msgspec.Struct):
+    """One run. Times in seconds of simulated time, but for `wall_s`. `agent` are the steps that agents made, `mirror`
+    those of the control plane's mirrors. `load` has int64 counts per minute, all of one length: minute k is
+    [60 k, 60 k + 60). `events` is None unless asked for."""
+
+    scenario: str
+    seed: int
+    replication: int
+    fidelity: str
+    host_names: list[str]
+    rollouts: list[RolloutLog]
+    agent: Moves
+    mirror: Moves
+    gates: list[GateHold]
+    load: dict[str, NDArray[np.int64]]
+    rejected: dict[str, int]
+    ended_at: float
+    end: str
+    wall_s: float
+    simulated: int
+    skipped: int
+    host_steps: int
+    rollout_steps: int
+    events: list[dict[str, Any]] | None

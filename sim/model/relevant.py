@@ -1,0 +1,675 @@
+"""`fidelity: events`: only the ticks, heartbeats and probe runs that can change a state are events.
+
+What each of them needs is known in advance:
+
+- *Advance tick.* As long as no probe entry changes, a soaking record crosses at the first tick at or after
+  `probe_failure_first_at` + `sustained_failure`, or converges at the first at or after `soak_due_at`.
+- *Heartbeat.* One matters if the control plane has an unverified record whose target the host runs, or a record further
+  on than the agent's. Such hosts are in *session*: their heartbeats are real events until that is over. All other
+  heartbeats only restart the tickers, which is part of the tickers' schedule.
+- *Probe run.* The runs of a ticker that started at `base` fall on base + k × interval, up to the first reset r0, and
+  then on r0 + j × heartbeat + k × interval (k × interval < heartbeat). So the place of a run in this schedule and its
+  time follow from each other, and the next run with another outcome is the next by place (flakes, as run lengths) or
+  the first at or after a time (onset of a defect, begin and end of an outage).
+
+Whenever the ground of a schedule shifts (the host goes offline or comes back, a session begins, another record's
+reset), the runs so far are settled: counted, and the schedule drawn up anew. What is on its way through the network
+then is made real, so that it meets the host as it then is.
+"""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import get_args
+
+import numpy as np
+
+from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
+from sim.model.control_plane import LIVE, may_step
+from sim.model.every import probe_interval
+from sim.model.host import Host, ProbeRuns, can_converge
+from sim.model.rollouts import Rollout
+from sim.model.world import World
+from sim.reducer.payloads import Report
+from sim.reducer.records import HostRecord
+from sim.scenario.units import QUANTUM
+
+REPORT = {kind.__name__: f"reports.{kind.__name__}" for kind in get_args(Report)}
+
+
+class Watch:
+    """What is scheduled for one host: the tickers' schedule, the next tick that can fire, the session.
+
+    `rollout` is the record whose runs the schedule tells: the one that has the tickers (`ticking`), or the only one
+    that soaks and will get them at `first_reset`. `base` is the last reset (s). `upto`: heartbeats sent at or before
+    that time (s) are real or have had their effect.
+    """
+
+    __slots__ = (
+        "base",
+        "first_reset",
+        "online",
+        "probe_due",
+        "rollout",
+        "session",
+        "stored",
+        "tick_due",
+        "ticking",
+        "upto",
+    )
+
+    def __init__(self) -> None:
+        self.rollout: Rollout | None = None
+        self.ticking = False
+        self.base = 0.0
+        self.first_reset: float | None = None
+        self.online = True
+        self.upto = -1.0
+        self.session: Due | None = None
+        self.probe_due: Due | None = None
+        self.tick_due: Due | None = None
+        self.stored: list[tuple[Rollout, str, int]] | None = None
+        """Reports that wait on the host's disk, by kind: they arrive when it is back."""
+
+
+class Relevant:
+    """Schedules what recurs only where it makes a difference, and counts the rest."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.skipped = 0
+        self._heartbeat = world.settings.heartbeat
+        self._tick = world.settings.advance_tick
+        self._resets = world.rules.probe_restart == "heartbeat"
+        self._undecided: list[tuple[Rollout, int, str, float, float, int]] = []
+        self._real_heartbeats = 0
+        self._real_ticks = 0
+
+    def start(self, host: Host) -> None:
+        pass
+
+    # -- what the host tells
+
+    def agent_stopped(self, host: Host) -> None:
+        watch: Watch | None = host.watch
+        if watch is None:
+            return
+        self._make_real(host, watch)
+        watch.rollout = None
+        self._cancel(watch)
+        if watch.session is not None:
+            watch.session.cancel()
+            watch.session = None
+
+    def agent_started(self, host: Host) -> None:
+        pass
+
+    def went_offline(self, host: Host) -> None:
+        watch: Watch | None = host.watch
+        if watch is None:
+            return
+        self._make_real(host, watch)
+        watch.online = False
+        if watch.session is not None:
+            watch.session.cancel()
+            watch.session = None
+        self._plan_probes(host, watch)
+
+    def came_online(self, host: Host) -> None:
+        watch: Watch | None = host.watch
+        if watch is None:
+            self.review(host)
+            return
+        self._settle(host, watch)
+        watch.online = True
+        arrival = self.world.clock.now + host.delay
+        for rollout, kind, count in watch.stored or ():
+            self._count(host, rollout, kind, arrival, 0.0, count)
+        watch.stored = None
+        self.review(host)
+        if watch.session is None:
+            self._plan_resets(host, watch)
+            self._plan_probes(host, watch)
+
+    def reset(self, host: Host, rollout: Rollout) -> None:
+        world = self.world
+        watch: Watch | None = host.watch
+        if watch is None:
+            watch = host.watch = Watch()
+            watch.online = host.online
+        elif watch.rollout is not None:
+            self.review(host)  # while the schedule still tells which resets of the other record are under way
+            self._settle(host, watch)
+        now = world.clock.now
+        watch.rollout, watch.ticking, watch.base, watch.first_reset = rollout, True, now, None
+        if world.recording or host.exact:
+            host.declare_topology(rollout)
+        else:
+            self._report(host, watch, rollout, "ProbeTopologyDeclared", now, 0.0, 1)
+        for runs in host.runs(rollout):
+            self._first_run(host, watch, rollout, runs, now)
+            runs.base = runs.n
+        self.review(host)
+        if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
+            self._plan_resets(host, watch)
+        self._plan_probes(host, watch)
+        self._plan_tick(host, watch)
+
+    def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float) -> None:
+        """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
+        runs.ticker_failing = False
+        record = host.records[rollout.number]
+        entry = record.probes.get(runs.probe.name)
+        failing = runs.outcome(runs.n + 1, now)
+        if self.world.recording or host.exact:
+            host.observe_first(rollout, runs.probe)
+        else:
+            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+            # no entry is as good as one that passes
+            same = (entry is not None and entry.status == "fail") == failing
+            if same and not (failing and record.probe_failure_first_at is None):
+                runs.n += 1
+                runs.fails += failing
+                runs.failing = runs.ticker_failing = failing
+                self.skipped += 1
+                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1)
+                if failing:
+                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1)
+                return
+        host.run_probe(rollout, runs, runs.n + 1)
+
+    def left_soaking(self, host: Host, rollout: Rollout) -> None:
+        watch: Watch = host.watch
+        if watch.rollout is rollout:
+            self._settle(host, watch)
+            watch.rollout = None
+            if watch.probe_due is not None:
+                watch.probe_due.cancel()
+                watch.probe_due = None
+
+    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+        watch: Watch | None = host.watch
+        if watch is None or host.number in rollout.premature:
+            return
+        if watch.rollout is rollout and watch.session is None and watch.first_reset is None:
+            self._plan_resets(host, watch)
+            self._plan_probes(host, watch)
+
+    def reply_taken(self, host: Host) -> None:
+        if host.watch is not None:
+            self._plan_tick(host, host.watch)
+
+    def became_exact(self, host: Host) -> None:
+        watch: Watch | None = host.watch
+        if watch is not None:
+            self._settle(host, watch)
+            self._plan_probes(host, watch)
+
+    # -- heartbeats
+
+    def review(self, host: Host) -> None:
+        """Begin a session if the host needs one and has none."""
+        watch: Watch | None = host.watch
+        if (watch is not None and watch.session is not None) or not host.online or not self._needs_session(host):
+            return
+        if watch is None:
+            watch = host.watch = Watch()
+        self._make_real(host, watch)
+        self._next_heartbeat(host, watch)
+        self._plan_probes(host, watch)
+
+    def _needs_session(self, host: Host) -> bool:
+        if len(host.mirrored) == 1:
+            mirror = host.mirrored[0].mirrors[host.number]
+            if mirror.state == "Converged" or mirror.state == "Reverted":
+                return False
+        if may_step(host):
+            return True
+        soaking = sum(record.state == "Soaking" for record in host.records.values())
+        if soaking > 1 or (soaking and (self.world.recording or host.exact or host.delay == 0.0)):
+            return True
+        return host.slow and any(rollout.mirrors[host.number].state in LIVE for rollout in host.mirrored)
+
+    def _next_heartbeat(self, host: Host, watch: Watch) -> None:
+        start = host.lives[-1].heartbeat_start
+        at = start + first_at_or_after(start, self._heartbeat, watch.upto + QUANTUM) * self._heartbeat
+        watch.session = self.world.clock.due(at, HEARTBEAT, host.number, self._real_heartbeat, host)
+
+    def _real_heartbeat(self, due: Due) -> None:
+        host: Host = due.value
+        watch: Watch = host.watch
+        clock = self.world.clock
+        clock.reached(AGENT_DONE)
+        watch.session = None
+        if self._needs_session(host):
+            self._real_heartbeats += 1
+            host.send_heartbeat()
+            watch.upto = clock.now
+            self._next_heartbeat(host, watch)
+        else:
+            watch.upto = clock.now - QUANTUM
+            self._settle(host, watch)
+            self._plan_resets(host, watch)
+            self._plan_probes(host, watch)
+
+    def _make_real(self, host: Host, watch: Watch) -> None:
+        """Schedule the heartbeats and replies that are under way, and settle the schedule that told them."""
+        self._settle(host, watch)
+        world = self.world
+        clock = world.clock
+        now, stage, delay = clock.now, clock.stage, host.delay
+        sent_before = now if stage else now - QUANTUM
+        oldest = max(now - 2.0 * delay, watch.upto + QUANTUM)
+        for life in host.lives:
+            if life.end < oldest or life.heartbeat_start > sent_before:
+                continue
+            k = first_at_or_after(life.heartbeat_start, self._heartbeat, oldest)
+            while (sent := life.heartbeat_start + k * self._heartbeat) <= sent_before and sent < life.end:
+                k += 1
+                if not was_online(host, sent):
+                    continue
+                arrival, back = sent + delay, sent + 2.0 * delay
+                if arrival > now or (arrival == now and stage < PLANNING):
+                    self._real_heartbeats += 1
+                    heartbeat = (host, ran_at(host, sent))
+                    clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
+                elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
+                    reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
+                    clock.to_host(now, back - now, REPLY, host.number, host.receive_reply, reply)
+        watch.upto = max(watch.upto, sent_before)
+        watch.first_reset = None
+
+    def _arrives(self, heartbeat: tuple[Host, str]) -> None:
+        self.world.control_plane.heartbeat(*heartbeat)
+
+    # -- the schedule of probe runs
+
+    def _plan_resets(self, host: Host, watch: Watch) -> None:
+        """Find the first reset by a heartbeat that is no event of its own."""
+        if watch.rollout is None:
+            soaking = host.soaking()
+            if len(soaking) != 1:
+                return
+            watch.rollout, watch.ticking, watch.base = soaking[0], False, self.world.clock.now
+            for runs in host.runs(watch.rollout):
+                runs.base = runs.n
+        watch.first_reset = None
+        rollout = watch.rollout
+        if not self._resets or not watch.online or host.delay == 0.0 or rollout.mirrors[host.number].state != "Soaking":
+            return
+        now = self.world.clock.now
+        # replies before now have had their effect; the control plane's record soaks since an arrival not after now
+        since = host.presence[-1][0]
+        soaks_since = rollout.soaks_since.get(host.number, 0.0)
+        earliest = max(watch.upto + QUANTUM, since, soaks_since - host.delay, now - 2.0 * host.delay + QUANTUM)
+        start = host.lives[-1].heartbeat_start
+        sent = start + first_at_or_after(start, self._heartbeat, earliest) * self._heartbeat
+        watch.first_reset = sent + 2.0 * host.delay
+
+    def _plan_probes(self, host: Host, watch: Watch) -> None:
+        """Schedule the next run that makes a difference."""
+        if watch.probe_due is not None:
+            watch.probe_due.cancel()
+            watch.probe_due = None
+        if watch.rollout is None:
+            return
+        soonest = None
+        each = self.world.recording or host.exact
+        for runs in host.runs(watch.rollout):
+            if not (each or runs.flakes or runs.service or runs.defect_at is not None or runs.failing):
+                runs.next = None
+                continue
+            runs.next = self._next_change(watch, runs, each)
+            if runs.next is not None and (soonest is None or runs.next[1] < soonest):
+                soonest = runs.next[1]
+        if soonest is not None:
+            watch.probe_due = self.world.clock.due(soonest, PROBE, host.number, self._runs_due, host)
+
+    def _runs_due(self, due: Due) -> None:
+        host: Host = due.value
+        watch: Watch = host.watch
+        watch.probe_due = None
+        rollout = watch.rollout
+        assert rollout is not None
+        now = self.world.clock.now
+        for runs in host.runs(rollout):
+            if runs.next is not None and runs.next[1] == now:
+                place = runs.next[0]
+                self._pass_over(host, watch, runs, place - 1)
+                if self._at_reset(watch, runs, place):
+                    runs.ticker_failing = False
+                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+                host.run_probe(rollout, runs, runs.base + place)
+        self._plan_probes(host, watch)
+        self._plan_tick(host, watch)
+
+    def _next_change(self, watch: Watch, runs: ProbeRuns, each: bool) -> tuple[int, float] | None:
+        """The next run whose outcome differs from the last, as (place, time); None if there is none in this run."""
+        schedule = _Schedule(watch, probe_interval(runs), self._heartbeat)
+        done = runs.n - runs.base
+        place: int | None = done + 1
+        until = self.world.scenario.until
+        at = schedule.time(done + 1)
+        if at is None or at > until:
+            return None
+        if each:
+            return done + 1, at
+        if not runs.failing:
+            place = self._next_failure(schedule, runs, done, at, until)
+        else:
+            while place is not None and (at := schedule.time(place)) is not None and at <= until:
+                if runs.defect_at is not None and at >= runs.defect_at:
+                    return None
+                if runs.service is not None and runs.service.down_at(at):
+                    place = schedule.first(runs.service.bound(runs.service.stay_at(at)), place + 1)
+                elif runs.flakes is not None and runs.flakes.next_after(runs.base + place - 1) == runs.base + place:
+                    place += 1
+                else:
+                    break
+        if place is None or (at := schedule.time(place)) is None or at > until:
+            return None
+        return place, at
+
+    def _next_failure(self, schedule: _Schedule, runs: ProbeRuns, done: int, at: float, until: float) -> int | None:
+        candidates = []
+        if runs.flakes is not None:
+            candidates.append(runs.flakes.next_after(runs.n) - runs.base)
+        if runs.defect_at is not None and (place := schedule.first(runs.defect_at, done + 1)) is not None:
+            candidates.append(place)
+        if runs.service is not None:
+            stay = runs.service.stay_at(at)
+            while True:
+                begins = runs.service.bound(stay - 1) if stay else 0.0
+                if begins > until:
+                    break
+                if not runs.service.is_up(stay):
+                    place = schedule.first(begins, done + 1)
+                    if place is None:
+                        break
+                    falls = schedule.time(place)
+                    if falls is not None and falls < runs.service.bound(stay):
+                        candidates.append(place)
+                        break
+                stay += 1
+        return min(candidates, default=None)
+
+    def _at_reset(self, watch: Watch, runs: ProbeRuns, place: int) -> bool:
+        return _Schedule(watch, probe_interval(runs), self._heartbeat).is_reset(place)
+
+    def _settle(self, host: Host, watch: Watch) -> None:
+        """Count the runs and resets that the schedule told up to now, and move its base to the last reset among them.
+
+        A run that falls on this instant has happened unless hosts are still at their own activities.
+        """
+        rollout = watch.rollout
+        if rollout is None:
+            return
+        clock = self.world.clock
+        upto = clock.now if clock.stage else clock.now - QUANTUM
+        self._settle_upto(host, watch, rollout, upto)
+
+    def _settle_upto(self, host: Host, watch: Watch, rollout: Rollout, upto: float) -> None:
+        first, period = watch.first_reset, self._heartbeat
+        resets = int((upto - first) // period) + 1 if first is not None and first <= upto else 0
+        base = watch.base
+        if resets:
+            assert first is not None
+            base = first + (resets - 1) * period
+            self._report(host, watch, rollout, "ProbeTopologyDeclared", first, period, resets)
+        for runs in host.runs(rollout):
+            interval = probe_interval(runs)
+            schedule = _Schedule(watch, interval, period)
+            self._pass_over(host, watch, runs, schedule.last(upto))
+            since = int((upto - base) // interval) if watch.ticking or resets else 0
+            runs.base = runs.n - max(since, 0)
+        if resets:
+            assert first is not None
+            watch.base, watch.ticking, watch.first_reset = base, True, first + resets * period
+
+    def _pass_over(self, host: Host, watch: Watch, runs: ProbeRuns, place: int) -> None:
+        """Count the runs up to `place` of the schedule, which all end like the last one."""
+        done = runs.n - runs.base
+        if place <= done:
+            return
+        rollout = watch.rollout
+        assert rollout is not None
+        count = place - done
+        self.skipped += count
+        runs.n += count
+        if runs.failing:
+            runs.fails += count
+            runs.ticker_failing = True
+        for first, step, teeth, resets in _Schedule(watch, probe_interval(runs), self._heartbeat).combs(
+            done + 1, place
+        ):
+            self._report(host, watch, rollout, "ProbeResult", first, step, teeth)
+            if resets:
+                self._report(host, watch, rollout, "ProbeObservedFirst", first, step, teeth)
+                if runs.failing:
+                    self._report(host, watch, rollout, "ProbeFailureFirst", first, step, teeth)
+
+    # -- ticks
+
+    def _plan_tick(self, host: Host, watch: Watch) -> None:
+        """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
+        soonest = inf
+        for record in host.records.values():
+            if record.state == "Soaking":
+                soonest = min(soonest, self._matters_at(record))
+        if watch.tick_due is not None:
+            watch.tick_due.cancel()
+            watch.tick_due = None
+        if soonest == inf:
+            return
+        clock = self.world.clock
+        earliest = clock.now + QUANTUM if clock.stage else clock.now
+        start = host.lives[-1].tick_start
+        k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
+        watch.tick_due = clock.due(start + k * self._tick, TICK, host.number, self._ticks, host)
+
+    def _matters_at(self, record: HostRecord) -> float:
+        """From when on (s) a tick makes a soaking record cross or converge; infinite if none does as things stand."""
+        for entry in record.probes.values():
+            if entry.status == "fail" and entry.mode == "enforce":
+                since = record.probe_failure_first_at
+                return inf if since is None else since + self.world.settings.sustained_failure
+        at = record.soak_due_at
+        return at if at is not None and can_converge(record) else inf
+
+    def _ticks(self, due: Due) -> None:
+        host: Host = due.value
+        watch: Watch = host.watch
+        self.world.clock.reached(AGENT_DONE)
+        self._real_ticks += 1
+        watch.tick_due = None
+        host.advance_tick()
+        self._plan_tick(host, watch)
+
+    def _cancel(self, watch: Watch) -> None:
+        for due in (watch.probe_due, watch.tick_due):
+            if due is not None:
+                due.cancel()
+        watch.probe_due = watch.tick_due = None
+
+    # -- counting
+
+    def _report(
+        self, host: Host, watch: Watch, rollout: Rollout, kind: str, first: float, step: float, count: int
+    ) -> None:
+        """Count reports made at first, first + step, …: on their way at once, or when the host is back online."""
+        if not watch.online:
+            watch.stored = watch.stored or []
+            watch.stored.append((rollout, kind, count))
+        else:
+            self._count(host, rollout, kind, first + host.delay, step, count)
+
+    def _count(self, host: Host, rollout: Rollout, kind: str, arrival: float, step: float, count: int) -> None:
+        if len(host.mirrored) > 1 or host.number in rollout.release.unchanged:
+            # a heartbeat may yet converge the mirror under the agent's feet, and these reports will be refused
+            self._undecided.append((rollout, host.number, kind, arrival, step, count))
+        else:
+            self._accept(kind, arrival, step, count)
+
+    def _accept(self, kind: str, arrival: float, step: float, count: int, refused: bool = False) -> None:
+        self._add(REPORT[kind], arrival, step, count)
+        if refused:
+            self._add("refused", arrival, step, count)
+            self._add("rejected.IllegalForState", arrival, step, count)
+
+    def _add(self, counted: str, arrival: float, step: float, count: int) -> None:
+        tally = self.world.tally
+        if count == 1:
+            tally.moments(counted).append(arrival)
+        elif step == 0.0:
+            tally.weigh(counted, arrival, count)
+        else:
+            tally.comb(counted, arrival, step, count)
+
+    def finish(self, at: float) -> None:
+        """Count what was skipped up to `at` (s): the runs of what still soaks, all heartbeats, the idle ticks."""
+        for host in self.world.hosts:
+            watch: Watch | None = host.watch
+            if watch is not None and watch.rollout is not None:
+                self._settle_upto(host, watch, watch.rollout, at)
+        for rollout, number, kind, arrival, step, count in self._undecided:
+            self._accept(kind, arrival, step, count, refused=number in rollout.premature)
+        self._undecided.clear()
+        heartbeats = self._count_heartbeats(at)
+        ticks = sum(
+            int((min(life.end, at) - life.tick_start) // self._tick)
+            for host in self.world.hosts
+            for life in host.lives
+            if at > life.tick_start
+        )
+        self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
+
+    def _count_heartbeats(self, at: float) -> int:
+        """Count every heartbeat that arrives, by arrival; gives how many were sent by `at` (s)."""
+        first: list[float] = []
+        counts: list[int] = []
+        period, total = self._heartbeat, 0
+        for host in self.world.hosts:
+            for life in host.lives:
+                for begin, end in online_stretches(host, at + QUANTUM):
+                    begin, end = max(begin, life.heartbeat_start), min(end, life.end)
+                    k = first_at_or_after(life.heartbeat_start, period, begin)
+                    sent = life.heartbeat_start + k * period
+                    count = ceil((end - sent) / period) if end > sent else 0
+                    if count:
+                        first.append(sent + host.delay)
+                        counts.append(count)
+                        total += count
+        self.world.tally.combs("heartbeats", np.array(first), period, np.array(counts, dtype=np.int64))
+        return total
+
+
+class _Schedule:
+    """The times of one probe's runs after the base of a watch's schedule, by place (1, 2, …). Seconds throughout."""
+
+    __slots__ = ("base", "early", "first_reset", "interval", "per", "period")
+
+    def __init__(self, watch: Watch, interval: float, period: float):
+        self.base = watch.base
+        self.first_reset = watch.first_reset
+        self.interval = interval
+        self.period = period
+        if not watch.ticking:
+            self.early: int | None = 0
+        elif watch.first_reset is None:
+            self.early = None
+        else:
+            self.early = ceil((watch.first_reset - watch.base) / interval) - 1
+        self.per = ceil(period / interval)
+
+    def time(self, place: int) -> float | None:
+        """When the run at `place` falls; None if there is none."""
+        if self.early is None or place <= self.early:
+            return self.base + place * self.interval
+        if self.first_reset is None:
+            return None
+        period, k = divmod(place - self.early - 1, self.per)
+        return self.first_reset + period * self.period + k * self.interval
+
+    def is_reset(self, place: int) -> bool:
+        """Whether the run at `place` is the first after a reset."""
+        return self.early is not None and place > self.early and (place - self.early - 1) % self.per == 0
+
+    def first(self, at: float, least: int) -> int | None:
+        """The first place at or after `least` whose run falls on or after time `at`; None if there is none."""
+        place = max(1, ceil((at - self.base) / self.interval))
+        if self.early is not None and place > self.early:
+            if self.first_reset is None:
+                return None
+            period = max(0, int((at - self.first_reset) // self.period))
+            k = max(0, ceil((at - self.first_reset - period * self.period) / self.interval))
+            place = self.early + 1 + (period * self.per + k if k < self.per else (period + 1) * self.per)
+        return max(place, least)
+
+    def last(self, at: float) -> int:
+        """How many runs fall at or before time `at`."""
+        if self.early is None or self.first_reset is None or at < self.first_reset:
+            count = max(0, int((at - self.base) // self.interval))
+            return count if self.early is None else min(count, self.early)
+        period = int((at - self.first_reset) // self.period)
+        k = int((at - self.first_reset - period * self.period) // self.interval)
+        return self.early + 1 + period * self.per + min(k, self.per - 1)
+
+    def combs(self, begin: int, end: int) -> list[tuple[float, float, int, bool]]:
+        """The runs at places begin … end as (first, step, count, at a reset)."""
+        early = end if self.early is None else min(end, self.early)
+        found: list[tuple[float, float, int, bool]] = []
+        if begin <= early:
+            found.append((self.base + begin * self.interval, self.interval, early - begin + 1, False))
+            begin = early + 1
+        if begin > end:
+            return found
+        assert self.early is not None and self.first_reset is not None
+        low, high = begin - self.early - 1, end - self.early - 1
+        first_period, last_period = low // self.per, high // self.per
+        if last_period - first_period < self.per:
+            for period in range(first_period, last_period + 1):
+                at = self.first_reset + period * self.period
+                k0 = low % self.per if period == first_period else 0
+                k1 = high % self.per if period == last_period else self.per - 1
+                if k0 == 0:
+                    found.append((at, self.period, 1, True))
+                    k0 = 1
+                if k1 >= k0:
+                    found.append((at + k0 * self.interval, self.interval, k1 - k0 + 1, False))
+            return found
+        for k in range(self.per):
+            p0 = first_period + (k < low % self.per)
+            p1 = last_period - (k > high % self.per)
+            at = self.first_reset + p0 * self.period + k * self.interval
+            found.append((at, self.period, p1 - p0 + 1, k == 0))
+        return found
+
+
+def was_online(host: Host, at: float) -> bool:
+    """Whether the host was online at time `at` (s), changes of that instant included."""
+    online = False
+    for since, state in host.presence:
+        if since > at:
+            break
+        online = state
+    return online
+
+
+def ran_at(host: Host, at: float) -> str:
+    """The closure the host ran at time `at` (s), changes of that instant included."""
+    running = host.closures[0][1]
+    for since, closure in host.closures:
+        if since > at:
+            break
+        running = closure
+    return running
+
+
+def online_stretches(host: Host, end: float) -> list[tuple[float, float]]:
+    """The stretches (from, until) in which the host was online, up to `end` (s)."""
+    stretches = []
+    for place, (since, online) in enumerate(host.presence):
+        if online:
+            until = host.presence[place + 1][0] if place + 1 < len(host.presence) else end
+            stretches.append((max(since, 0.0), min(until, end)))
+    return stretches

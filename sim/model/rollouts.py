@@ -1,0 +1,92 @@
+"""A rollout as the control plane knows it: its record, its mirrors of the hosts' records, and what the log needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.model.fleet import ChannelRelease
+from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
+
+
+class Rollout:
+    """One rollout. `number` is its place in the order of opening; hosts are named by host number."""
+
+    __slots__ = (
+        "begun",
+        "blocked_s",
+        "changed_at",
+        "channel",
+        "converged",
+        "deferred_at_promotion",
+        "failing",
+        "first_dispatch_at",
+        "hosts",
+        "mirrors",
+        "number",
+        "on_health_failure",
+        "opened_at",
+        "parked",
+        "premature",
+        "queued",
+        "record",
+        "ref",
+        "release",
+        "rollout_id",
+        "soaks",
+        "soaks_since",
+        "target_of",
+        "wave_count",
+        "wave_of",
+        "wave_opened_at",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        record: RolloutRecord,
+        release: ChannelRelease,
+        on_health_failure: HealthPolicy,
+        hosts: list[int],
+        wave_of: dict[int, int],
+        wave_count: int,
+        soaks: dict[int, float],
+    ):
+        self.number = number
+        self.record = record
+        self.release = release
+        self.channel = record.channel
+        self.ref = record.target_ref
+        self.rollout_id = record.rollout_id
+        self.opened_at = record.opened_at
+        self.on_health_failure = on_health_failure
+        self.hosts = hosts
+        self.wave_of = wave_of
+        """Host -> the wave that the gates see; -1 where the channel lists waves and the host is in none."""
+        self.wave_count = wave_count
+        self.soaks = soaks
+        """Host -> seconds of soak, by the rollout policy's wave at the host's wave index."""
+        self.target_of = release.closures
+        self.mirrors: dict[int, HostRecord] = {}
+        self.soaks_since: dict[int, float] = {}
+        """Host -> when its mirror began to soak (s)."""
+        self.converged = 0
+        self.queued: set[int] = set()
+        """Hosts that were ever dispatched."""
+        self.begun: set[int] = set()
+        """Hosts whose agent has had a dispatch delivered."""
+        self.parked: set[int] = set()
+        """Hosts whose dispatch waits in its slot because they are offline."""
+        self.premature: set[int] = set()
+        """Hosts whose mirror a heartbeat converged while it was Pending; what their agents may still report is
+        refused."""
+        self.failing: dict[int, dict[str, bool]] = {}
+        """Host -> enforce probe -> whether its latest result is fail; a probe is listed once it has ever failed."""
+        self.wave_opened_at: dict[int, float] = {0: record.opened_at}
+        self.first_dispatch_at: dict[int, float] = {}
+        self.deferred_at_promotion: dict[int, int] = {}
+        self.changed_at = record.opened_at
+        self.blocked_s = np.zeros(len(hosts))
+
+    def soak_of(self, host: int) -> float:
+        """Seconds of soak of a host."""
+        return self.soaks[host]

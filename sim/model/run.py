@@ -1,0 +1,256 @@
+"""One run: build the world, let SimPy's clock go until nothing can change any more, and hand over what it left."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from sim.model.control_plane import ControlPlane
+from sim.model.every import Every
+from sim.model.fleet import Fleet
+from sim.model.host import Life
+from sim.model.journal import Journal
+from sim.model.load import derived
+from sim.model.recording import Recording, RolloutLog
+from sim.model.relevant import Relevant
+from sim.model.rollouts import Rollout
+from sim.model.stalls import stall_of
+from sim.model.world import World
+from sim.reducer.index import PlanIndex
+from sim.reducer.planner import PlannerRules
+from sim.reducer.records import STATES
+from sim.scenario.schema import Scenario
+
+
+class Progress:
+    """What a live view may read while a run goes on."""
+
+    def __init__(self, world: World):
+        self._world = world
+
+    @property
+    def events(self) -> int:
+        """SimPy events so far."""
+        return self._world.clock.events
+
+    @property
+    def now(self) -> float:
+        """Simulated time (s)."""
+        return self._world.clock.now
+
+    def states(self) -> dict[str, int]:
+        """Host records per state, over the rollouts that are not superseded, by the control plane's mirrors."""
+        counts: dict[str, int] = dict.fromkeys(STATES, 0)
+        for rollout in self._world.control_plane.rollouts:
+            if rollout.record.state != "Superseded":
+                for mirror in rollout.mirrors.values():
+                    counts[mirror.state] += 1
+        return counts
+
+    def waves(self) -> dict[str, tuple[int, int]]:
+        """Per rollout that is not superseded: its current wave and how many it has."""
+        return {
+            rollout.rollout_id: (rollout.record.current_wave, rollout.wave_count)
+            for rollout in self._world.control_plane.rollouts
+            if rollout.record.state != "Superseded"
+        }
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    replication: int = 0,
+    record_events: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Recording:
+    """Simulate a scenario once.
+
+    Args:
+        scenario: a loaded scenario; it is not changed.
+        seed: in place of the scenario's own.
+        replication: number of the replication; it takes part in every draw but those of the fleet's tags.
+        record_events: keep every report, effect, rollout event, dispatch and gate change.
+        progress: called about ten times a second of wall time.
+
+    Ctrl-C (`KeyboardInterrupt`) ends the run with what is known so far, its `end` being "interrupted".
+    """
+    started = time.perf_counter()
+    seed = scenario.seed if seed is None else seed
+    with _collector_off():
+        fleet = Fleet(scenario, seed, replication)
+        world = World(scenario, fleet, record_events)
+        _set_up(world)
+        view = Progress(world)
+        end = _advance(world, view, progress)
+        recording = _record(world, seed, replication, end)
+        _take_apart(world)
+    recording.wall_s = time.perf_counter() - started
+    return recording
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Freeze the cycle collector: it would walk the whole fleet again and again, for half the time of a large run."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _take_apart(world: World) -> None:
+    """Let go of what the run's parts hold of each other, so that they are freed now and not by the cycle collector,
+    which would walk through the whole fleet first."""
+    world.clock.clear()
+    vars(world.control_plane).clear()
+    vars(world).clear()
+
+
+def _set_up(world: World) -> None:
+    scenario, fleet, rules = world.scenario, world.fleet, world.rules
+    luck = fleet.luck
+    if world.recording:
+        world.journal = Journal(world)
+    shuffle = None
+    if rules.dispatch_order == "shuffled":
+        numbers = fleet.numbers
+
+        def shuffle(number: int, names: list[str]) -> list[str]:
+            drawn = luck.uniforms("shuffle", n=number)
+            return sorted(names, key=lambda name: drawn[numbers[name]])
+
+    index = PlanIndex(
+        fleet.artifact,
+        PlannerRules(deferred=rules.deferred, compliance_wave=rules.compliance_wave, quarantine=rules.quarantine),
+        shuffle=shuffle,
+        on_gate_change=world.journal.gate if world.journal is not None else None,
+    )
+    world.control_plane = ControlPlane(world, index)
+    world.recurrence = Every(world) if scenario.fidelity == "full" else Relevant(world)
+    settings = world.settings
+    heartbeats = fleet.phase("phase_heartbeat", settings.heartbeat)
+    ticks = fleet.phase("phase_advance", settings.advance_tick)
+    env = world.clock.env
+    for host, heartbeat, tick in zip(world.hosts, heartbeats, ticks, strict=True):
+        host.lives = (Life(heartbeat, tick),)
+        online = host.settings.online
+        if online != "always":
+            stays = world.stays("online", host.number, online)
+            if not stays.is_up(0):
+                host.available = host.online = False
+                host.presence = ((-1.0, False),)
+                world.online_count -= 1
+            env.process(host.availability(stays))
+        world.recurrence.start(host)
+    env.process(world.control_plane.polls())
+    env.process(world.control_plane.ticks())
+
+
+def _advance(world: World, view: Progress, progress: Callable[[Progress], None] | None) -> str:
+    """Let the clock go up to and including the horizon, or until the run is quiescent; how it ended."""
+    if progress is not None:
+        world.look = _looking(view, progress)
+    try:
+        world.clock.run(world.scenario.until)
+    except KeyboardInterrupt:
+        return "interrupted"
+    return "quiescent" if world.quiet() else "horizon"
+
+
+def _looking(view: Progress, progress: Callable[[Progress], None]) -> Callable[[], None]:
+    """What a plan pass calls: `progress`, if its last call was a tenth of a second of wall time ago."""
+    look_at = time.monotonic() + 0.1
+
+    def look() -> None:
+        nonlocal look_at
+        if time.monotonic() >= look_at:
+            progress(view)
+            look_at = time.monotonic() + 0.1
+
+    return look
+
+
+def _record(world: World, seed: int, replication: int, end: str) -> Recording:
+    if end == "quiescent":
+        ended_at = world.last_change
+    elif end == "horizon":
+        ended_at = world.scenario.until
+    else:
+        ended_at = world.clock.now
+    world.recurrence.finish(ended_at)
+    plane = world.control_plane
+    gates = plane.index.finish(ended_at)
+    world.tally.moments("moves").extend(world.mirror_moves.at)
+    counts = derived(world.tally.per_minute(ended_at))
+    rejected = {kind: int(counts.pop(f"rejected.{kind}", np.zeros(1)).sum()) for kind in REJECTED}
+    return Recording(
+        scenario=world.scenario.name,
+        seed=seed,
+        replication=replication,
+        fidelity=world.scenario.fidelity,
+        host_names=world.fleet.names,
+        rollouts=[_log(world, rollout, end) for rollout in plane.rollouts],
+        agent=world.agent_moves.columns(),
+        mirror=world.mirror_moves.columns(),
+        gates=gates,
+        load=counts,
+        rejected=rejected,
+        ended_at=ended_at,
+        end=end,
+        wall_s=0.0,
+        simulated=world.clock.events,
+        skipped=world.recurrence.skipped,
+        host_steps=world.host_steps,
+        rollout_steps=world.rollout_steps,
+        events=world.journal.rows if world.journal is not None else None,
+    )
+
+
+REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown", "Unimplemented")
+
+
+def _log(world: World, rollout: Rollout, end: str) -> RolloutLog:
+    hosts = rollout.hosts
+    runs = np.zeros(len(hosts), dtype=np.int64)
+    fails = np.zeros(len(hosts), dtype=np.int64)
+    if world.probe_runs:
+        for place, host in enumerate(hosts):
+            for one in world.probe_runs.get((rollout.number, host), ()):
+                runs[place] += one.n
+                fails[place] += one.fails
+    blocked = np.zeros(len(hosts))
+    seconds = world.control_plane.index.blocked_seconds(rollout.rollout_id)
+    if seconds:
+        names = world.fleet.names
+        blocked[:] = [seconds.get(names[host], 0.0) for host in hosts]
+    record = rollout.record
+    return RolloutLog(
+        rollout_id=rollout.rollout_id,
+        channel=rollout.channel,
+        ref=rollout.ref,
+        state=record.state,
+        opened_at=rollout.opened_at,
+        terminal_at=record.terminal_at,
+        superseded_at=record.superseded_at,
+        current_wave=record.current_wave,
+        hosts=np.array(hosts, dtype=np.int32),
+        wave=np.array([rollout.wave_of[host] for host in hosts], dtype=np.int32),
+        wave_count=rollout.wave_count,
+        wave_opened_at=rollout.wave_opened_at,
+        first_dispatch_at=rollout.first_dispatch_at,
+        deferred_at_promotion=rollout.deferred_at_promotion,
+        probe_runs=runs,
+        probe_fails=fails,
+        blocked_s=blocked,
+        stall=stall_of(world, rollout) if end == "quiescent" else None,
+    )

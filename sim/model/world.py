@@ -1,0 +1,154 @@
+"""What all parts of one running simulation share: clock, fleet, rules, the recorder's columns, and the counts by
+which the end of a run is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from sim.model.clock import Clock
+from sim.model.control_plane import may_step
+from sim.model.fleet import Fleet
+from sim.model.host import Host, ProbeRuns
+from sim.model.load import Tally
+from sim.model.luck import Flakes, Stays
+from sim.model.recording import MoveLog
+from sim.model.rollouts import Rollout
+from sim.model.switches import switches_touch_records
+from sim.scenario.schema import Probe, Scenario
+from sim.scenario.units import quantize
+
+if TYPE_CHECKING:
+    from sim.model.control_plane import ControlPlane
+    from sim.model.journal import Journal
+
+
+class Recurrence(Protocol):
+    """How what recurs on the agents' clocks is carried out: every time, or only when it can matter."""
+
+    skipped: int
+
+    def start(self, host: Host) -> None:
+        """The agent starts with the simulation."""
+
+    def agent_stopped(self, host: Host) -> None:
+        """The host goes down; the agent's records are still there."""
+
+    def agent_started(self, host: Host) -> None:
+        """The host is up again, its clocks begin now."""
+
+    def came_online(self, host: Host) -> None: ...
+
+    def went_offline(self, host: Host) -> None: ...
+
+    def reset(self, host: Host, rollout: Rollout) -> None:
+        """LocalResetProbeCache: this record's probes start over."""
+
+    def left_soaking(self, host: Host, rollout: Rollout) -> None: ...
+
+    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+        """The control plane's record soaks from now on: heartbeats reset the probes."""
+
+    def reply_taken(self, host: Host) -> None: ...
+
+    def review(self, host: Host) -> None:
+        """Something happened by which the host's next heartbeat may make a step."""
+
+    def became_exact(self, host: Host) -> None:
+        """From now on every report of the host matters."""
+
+    def finish(self, at: float) -> None:
+        """The run is over: count what was skipped up to `at` (s)."""
+
+
+class World:
+    """The state of one run.
+
+    `restless` counts what is under way and will change something by itself: jobs, reboots, messages, soaking records;
+    `waiting` the dispatches in slots of hosts that can come back; `dirty` says that a plan pass has something to look
+    at, and `interested` holds hosts whose heartbeat may make a step. With none of them, and no release to come, the run
+    is quiescent.
+    """
+
+    control_plane: ControlPlane
+    recurrence: Recurrence
+
+    def __init__(self, scenario: Scenario, fleet: Fleet, record_events: bool):
+        self.scenario = scenario
+        self.fleet = fleet
+        self.rules = scenario.rules
+        self.settings = scenario.control_plane
+        self.adjusts = switches_touch_records(scenario.rules)
+        self.clock = Clock()
+        self.tally = Tally()
+        self.agent_moves = MoveLog()
+        self.mirror_moves = MoveLog()
+        self.journal: Journal | None = None
+        self.recording = record_events
+        self.probe_runs: dict[tuple[int, int], list[ProbeRuns]] = {}
+        self._services: dict[tuple[int, str], Stays] = {}
+        self.host_steps = 0
+        self.rollout_steps = 0
+        self.last_change = 0.0
+        self.restless = 0
+        self.waiting = 0
+        self.dirty = False
+        self.look: Callable[[], None] | None = None
+        """What a live view wants called now and then."""
+        self.interested: set[Host] = set()
+        self.online_count = len(fleet.names)
+        initial = fleet.initial_closures()
+        settings = [fleet.settings[group] for group in fleet.setting_of.tolist()]
+        self.hosts = [Host(self, number, settings[number], initial[number]) for number in range(len(fleet.names))]
+
+    def stays(self, purpose: str, host: int, spec: object, probe: str = "") -> Stays:
+        """An alternating process of one host."""
+        luck = self.fleet.luck
+
+        def draw(n: int) -> float:
+            return luck.uniform(purpose, host, probe=probe, n=n)
+
+        return Stays(spec, draw, begin_up=self.settings.phases == "zero")  # type: ignore[arg-type]
+
+    def make_runs(self, host: Host, rollout: Rollout, probe: Probe) -> ProbeRuns:
+        """The runs of one probe, with everything that can make one fail."""
+        luck, number, ref = self.fleet.luck, host.number, rollout.ref
+        service = None
+        if probe.outage is not None:
+            key = (number, probe.name)
+            service = self._services.get(key)
+            if service is None:
+                service = self._services[key] = self.stays("outage", number, probe.outage, probe.name)
+        flakes = None
+        if probe.flake > 0.0:
+
+            def draw(n: int) -> float:
+                return luck.uniform("flake", number, ref, probe.name, n)
+
+            flakes = Flakes(probe.flake, draw)
+        defect_at = None
+        defect = rollout.release.release.defect
+        if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
+            completed_at = host.records[rollout.number].activation_completed_at
+            onset = quantize(defect.onset.quantile(luck.uniform("onset", number, ref, probe.name)))
+            defect_at = (completed_at or 0.0) + float(onset)
+        return ProbeRuns(probe, flakes, service, defect_at)
+
+    def quiet(self) -> bool:
+        """Whether nothing scheduled can change a state any more (page 9, "quiescent")."""
+        if self.restless or self.dirty or self.control_plane.more_releases(self.scenario.until):
+            return False
+        if self.waiting and not self._slots_doomed():
+            return False
+        plane = self.control_plane
+        # a host that a gate holds stays here: another's heartbeat may open the gate
+        self.interested = {host for host in self.interested if not host.dead and may_step(host)}
+        return not any(plane.heartbeat_may_change(host) for host in self.interested)
+
+    def _slots_doomed(self) -> bool:
+        now, plane = self.clock.now, self.control_plane
+        return all(
+            host.dead or plane.doomed(plane.rollouts[number], now + host.delay)
+            for host in self.hosts
+            for number in host.slots
+        )
