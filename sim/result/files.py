@@ -1,0 +1,258 @@
+"""A result as a directory (spec page 9, `--out`): `summary.json`, a Parquet file per frame, `scenario.yaml` with every
+default filled in and the files it refers to, and `version.json`, which also lists what belongs to the result.
+
+A directory is written beside its final place under another name and then takes that place in one step, so a run that
+is killed leaves the old content or the new; what can stay behind is a directory `.NAME.….partial`, safe to delete.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import sim
+from sim.result.frames import NAMES
+from sim.result.result import Result
+from sim.scenario.loader import load
+from sim.scenario.problems import ScenarioError
+from sim.scenario.write import bundle
+
+FORMAT = 1
+LIBRARIES = ("numpy", "pandas", "scipy", "simpy", "msgspec", "pydantic")
+"""Whose versions a result names: the same run is the same to the bit with the same versions."""
+
+
+class ResultError(Exception):
+    """A result cannot be written to, or read from, a place; the message names it and says why."""
+
+
+def save(result: Result, directory: str | Path) -> None:
+    """Write a result; a result that is there already is replaced, anything else is not.
+
+    Raises:
+        ResultError: the place holds something else, or cannot be written.
+    """
+    target = _checked(directory)
+    with _spoken(f"cannot write {directory}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        try:
+            _write(result, draft)
+            draft.chmod(0o777 & ~_umask())
+            _put_in_place(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_target(directory: str | Path) -> None:
+    """Whether `save` could write there, found out by trying; nothing is left behind.
+
+    Raises:
+        ResultError: as `save` would.
+    """
+    target = _checked(directory)
+    above = target.parent
+    while not above.exists():
+        above = above.parent
+    with (
+        _spoken(f"cannot write {directory}"),
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=above),
+    ):
+        pass
+
+
+def read(directory: str | Path) -> Result:
+    """Read a result that `save` wrote; frames are read when first looked at.
+
+    Raises:
+        ResultError: there is no result, it is of a later format, or it cannot be read.
+    """
+    place = Path(directory)
+    about = _about(place)
+    if about is None:
+        there = "it is no directory" if place.exists() and not place.is_dir() else "no result is there"
+        raise ResultError(f"cannot read {directory}: {there}")
+    if about["format"] > FORMAT:
+        raise ResultError(
+            f"cannot read {directory}: it was written by nixfleet-sim {about.get('nixfleet-sim')}, in a later format"
+        )
+    with _spoken(f"cannot read {directory}"):
+        found = json.loads((place / "summary.json").read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("summary.json: expected an object")
+        scenario = load(place / "scenario.yaml")
+
+    def frame(name: str) -> pd.DataFrame | None:
+        if name == "events" and not (place / "events.parquet").exists():
+            return None
+        with _spoken(f"cannot read {directory}"):
+            return _read_frame(place / f"{name}.parquet", name)
+
+    return Result(scenario, lambda: found, frame)
+
+
+def _write(result: Result, draft: Path) -> None:
+    files: dict[str, Callable[[Path], object]] = {}
+    for name in NAMES:
+        if name != "events" or result.has_events:
+            files[f"{name}.parquet"] = partial(_write_frame, frame=getattr(result, name))
+    text = json.dumps(result.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    files["summary.json"] = lambda path: path.write_text(text, encoding="utf-8")
+    for name, content in bundle(result.scenario).items():
+        files[name] = partial(Path.write_bytes, data=content)
+    about = {
+        "format": FORMAT,
+        "nixfleet-sim": sim.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "files": sorted([*files, "version.json"]),
+    }
+    files["version.json"] = lambda path: path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for name, write in files.items():
+        path = draft / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+        # a rename may reach the disk before what it names does
+        _flush(path)
+    _flush(draft)
+
+
+def _write_frame(path: Path, frame: pd.DataFrame) -> None:
+    if "detail" in frame:
+        frame = frame.assign(detail=pd.Series([json.dumps(detail) for detail in frame["detail"]], dtype="str"))
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, compression="zstd")
+
+
+def _read_frame(path: Path, name: str) -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    if name == "events":
+        frame["detail"] = pd.Series([json.loads(detail) for detail in frame["detail"]], dtype="object")
+    return frame
+
+
+def _checked(directory: str | Path) -> Path:
+    """The place a result is to go to, symbolic links followed, if nothing else is there."""
+    with _spoken(f"cannot write {directory}"):
+        target = Path(directory).resolve()
+        if target.exists() and not target.is_dir():
+            raise ResultError(f"cannot write {directory}: it is a file; give a directory")
+        if target.parent == target:
+            raise ResultError(f"cannot write {directory}: it is the root directory")
+        if not target.exists():
+            return target
+        there = _contents(target)
+        about = _about(target)
+        if there and about is None:
+            raise ResultError(f"cannot write {directory}: it is not empty and holds no result; give another directory")
+        others = sorted(there - set(about["files"])) if about is not None else []
+        if others:
+            shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+            raise ResultError(
+                f"cannot write {directory}: it holds other files beside a result ({shown}), which would be lost; "
+                "move them or give another directory"
+            )
+        return target
+
+
+def _contents(directory: Path) -> set[str]:
+    return {
+        str((Path(above) / name).relative_to(directory)) for above, _, names in os.walk(directory) for name in names
+    } | {f"{entry.name}/" for entry in directory.iterdir() if entry.is_dir() and not any(entry.iterdir())}
+
+
+def _about(directory: Path) -> dict[str, Any] | None:
+    """What `version.json` says; None where the directory holds no result."""
+    try:
+        found = json.loads((directory / "version.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or "nixfleet-sim" not in found or not isinstance(found.get("format"), int):
+        return None
+    names = found.get("files")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return found
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Give `draft` the name `target` in one step; what was there has then the name of the draft."""
+    try:
+        os.rename(draft, target)  # there is nothing, or an empty directory
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not _exchange(draft, target):
+            # no exchange on this system: between the two renames the old content has the name `aside` only
+            aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+            os.rename(target, aside)
+            try:
+                os.rename(draft, target)
+            except OSError:
+                os.rename(aside, target)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step, as Linux and macOS can; False where the system or the file system cannot."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            done = library.renamex_np(os.fsencode(one), os.fsencode(other), 2)
+        else:
+            done = library.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)
+    except (OSError, AttributeError):
+        return False
+    if done == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def _spoken(what: str) -> Iterator[None]:
+    """Turn what files and their contents can do wrong into a `ResultError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultError(f"{what}: {error.strerror or error}") from error
+    except (ValueError, RecursionError, KeyError, pa.ArrowException, ScenarioError) as error:
+        raise ResultError(f"{what}: {error}") from error

@@ -1,0 +1,112 @@
+"""The summary of a result: the plain dict of spec page 9 that `run --json` prints. Null is None, never NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sim.model.recording import Recording, RolloutLog, Stall
+from sim.reducer.records import STATES
+from sim.result.frames import waves
+from sim.result.tracks import Floats, Tracks
+
+QUANTILES = (50, 90, 99, 100)
+"""Percent of a rollout's hosts."""
+REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown")
+
+
+def summary(recording: Recording, track: Tracks) -> dict[str, Any]:
+    """The summary of a run; times in seconds."""
+    by_rollout = dict(list(waves(recording, track).groupby("rollout_id", sort=False)))
+    return {
+        "scenario": recording.scenario,
+        "seed": recording.seed,
+        "replication": recording.replication,
+        "fidelity": recording.fidelity,
+        "hosts": len(recording.host_names),
+        "ended_at_s": float(recording.ended_at),
+        "end": recording.end,
+        "wall_s": float(recording.wall_s),
+        "events": {
+            "simulated": int(recording.simulated),
+            "skipped": int(recording.skipped),
+            "host_steps": int(recording.host_steps),
+            "rollout_steps": int(recording.rollout_steps),
+        },
+        "rollouts": [
+            _rollout(log, track, number, by_rollout[log.rollout_id]) for number, log in enumerate(recording.rollouts)
+        ],
+        "load": _load(recording),
+    }
+
+
+def _rollout(log: RolloutLog, track: Tracks, number: int, wave_rows: pd.DataFrame) -> dict[str, Any]:
+    rows = track.rows(number)
+    counts = np.bincount(track.state[rows], minlength=len(STATES))
+    return {
+        "rollout_id": log.rollout_id,
+        "channel": log.channel,
+        "state": log.state,
+        "opened_at_s": float(log.opened_at),
+        "terminal_at_s": _number(log.terminal_at),
+        "hosts": len(log.hosts),
+        "current_wave": int(log.current_wave),
+        "states": {state: int(counts[n]) for n, state in enumerate(STATES)},
+        "time_to_converged_s": quantiles(track.reached[rows] - log.opened_at),
+        "waves": [
+            {
+                "index": int(row["wave"]),
+                "hosts": int(row["hosts"]),
+                "opened_at_s": _number(row["opened_at"]),
+                "first_dispatch_at_s": _number(row["first_dispatch_at"]),
+                "eligible_at_s": _number(row["eligible_at"]),
+                "converged_at_s": _number(row["converged_at"]),
+                "eligible_per_h": _number(row["eligible_per_h"]),
+                "converged_per_h": _number(row["converged_per_h"]),
+            }
+            for row in wave_rows.to_dict("records")
+        ],
+        "stalled": _stalled(log.stall),
+    }
+
+
+def quantiles(times: Floats) -> dict[str, float | None]:
+    """For each of `QUANTILES` the ⌈q n⌉-th smallest of n times (s); None where that one is NaN, i.e. not reached."""
+    ordered = np.sort(times)  # NaN sorts last
+    places = {percent: -(-percent * len(ordered) // 100) for percent in QUANTILES}
+    return {f"p{percent}": _number(ordered[place - 1]) if place else None for percent, place in places.items()}
+
+
+def _stalled(stall: Stall | None) -> dict[str, Any] | None:
+    if stall is None:
+        return None
+    return {
+        "wave": int(stall.wave),
+        "since_s": float(stall.since),
+        "waiting_for": [
+            {"gate": waiting.gate, "hosts": int(waiting.hosts), "culprits": list(waiting.culprits)}
+            for waiting in stall.waiting_for
+        ],
+    }
+
+
+def _load(recording: Recording) -> dict[str, Any]:
+    def total(prefix: str) -> int:
+        return sum(int(counts.sum()) for kind, counts in recording.load.items() if kind.startswith(prefix))
+
+    return {
+        "reports": total("reports."),
+        "heartbeats": total("heartbeats"),
+        "dispatches_queued": total("dispatches_queued"),
+        "dispatches_requeued": total("dispatches_requeued"),
+        "wakeups": total("wakeups"),
+        "event_log_rows": total("event_log."),
+        "rejected": {kind: int(recording.rejected.get(kind, 0)) for kind in REJECTED},
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
