@@ -1,0 +1,254 @@
+"""The project's speed as ratios measured in one run, so that they mean the same on any machine: `make bench`.
+
+The yardstick is SimPy itself: so many bare timeouts, each process waiting for one after the other, with nothing else
+done. A ratio is the best of several measurements over the best of several, taken in turn on one core. Every row says
+what it should reach; nothing here fails a build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import simpy
+from rich.console import Console
+from rich.table import Table
+
+import sim
+from sim.scenario.schema import Scenario
+
+CANARY = """
+name: canary
+until: 7d
+fidelity: {fidelity}
+fleet:
+  generate:
+    channels: {{stable: {{hosts: {hosts}, policy: staged}}}}
+    policies:
+      staged:
+        waves:
+          - {{percent: 1, soak: 30m}}
+          - {{percent: 10, soak: 30m}}
+          - {{percent: 100, soak: 10m}}
+{fleet}
+hosts:
+  default: {{activation: {{dist: lognormal, median: 90s, p95: 300s}}{host}}}
+probes:
+  - {{name: http, interval: 15s{probe}}}
+{rest}
+"""
+OUTAGE = "flake: 0.002, outage: {up: {dist: exponential, mean: 6h}, down: {dist: exponential, mean: 3m}}"
+
+
+def canary(
+    hosts: int, fidelity: str = "events", fleet: str = "", host: str = "", probe: str = "", rest: str = ""
+) -> Scenario:
+    """The canary of `scenarios/canary-10k.yaml` with another number of hosts, or with additions."""
+    text = CANARY.format(hosts=hosts, fidelity=fidelity, fleet=fleet, host=host, probe=probe, rest=rest)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "canary.yaml"
+        path.write_text(text)
+        return sim.load(path)
+
+
+def busy(hosts: int) -> Scenario:
+    """The canary where skipping has real work: the soak from the activation on, two probes with flakes and outages."""
+    return canary(
+        hosts,
+        probe=", " + OUTAGE,
+        rest="  - {name: disk, interval: 30s, " + OUTAGE + "}\nrules: {soak_from: activation}",
+    )
+
+
+def budget(hosts: int) -> Scenario:
+    """The canary with one budget of 200 over the whole fleet."""
+    return canary(hosts, fleet="    disruption_budgets: [{selector: {all: true}, max_in_flight: 200}]")
+
+
+def deferral(hosts: int) -> Scenario:
+    """The canary with 30 % of the hosts deferred, their reboots spread over a day."""
+    reboot = ", defer: {probability: 0.3}, reboot: {dist: uniform, min: 0s, max: 24h}"
+    return canary(hosts, host=reboot)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def bare_timeouts(processes: int, timeouts: int) -> float:
+    """Wall seconds of SimPy alone: `processes` that each wait for `timeouts` random times in a row."""
+    waits = np.random.default_rng(1).exponential(100.0, size=(processes, timeouts)).tolist()
+
+    def waiting(env: simpy.Environment, times: list[float]) -> simpy.events.ProcessGenerator:
+        for wait in times:
+            yield env.timeout(wait)
+
+    def work() -> None:
+        env = simpy.Environment()
+        for times in waits:
+            env.process(waiting(env, times))
+        env.run()
+
+    return seconds(work)
+
+
+def whole_run(scenario: Scenario) -> float:
+    """Wall seconds from the loaded scenario to the finished Result, its frames and summary built."""
+
+    def work() -> None:
+        result = sim.run(scenario)
+        for frame in ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load"):
+            getattr(result, frame)
+        assert result.summary["end"] == "quiescent"
+
+    return seconds(work)
+
+
+def best(measures: dict[str, Callable[[], float]], times: int) -> dict[str, float]:
+    """The least of `times` measurements of each, taken in turn so that a slow spell of the machine hits all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(times):
+        for name, measure in measures.items():
+            taken[name].append(measure())
+    return {name: min(values) for name, values in taken.items()}
+
+
+def memory_per_host(hosts: int) -> float:
+    """KiB of peak memory per host above the interpreter with its libraries loaded, in a process of its own."""
+    code = f"import bench.ratios as b; print(b._peak({hosts}))"
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+    }
+    return float(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    )
+
+
+def _peak(hosts: int) -> float:
+    whole_run(canary(10))  # loads every library that a run loads
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    whole_run(canary(hosts))
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / hosts
+
+
+def start(command: list[str]) -> float:
+    """Wall seconds of a command from start to end."""
+    return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+
+
+def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
+    """All rows: what, the ratio, its target, and the unit or the two times behind it."""
+    hosts = max(200, int(10_000 * scale))
+    few = max(50, int(1_000 * scale))
+    many = max(500, int(100_000 * scale))
+    rows: list[tuple[str, float, str, str]] = []
+
+    def row(what: str, value: float, target: str, note: str) -> None:
+        rows.append((what, value, target, note))
+
+    plain, doubled, large = canary(hosts), canary(2 * hosts), canary(many)
+    small_full, small_events = canary(few, fidelity="full"), canary(few)
+    took = best(
+        {
+            "bare": lambda: bare_timeouts(hosts, 25),
+            "plain": lambda: whole_run(plain),
+            "busy": lambda: whole_run(busy(hosts)),
+            "doubled": lambda: whole_run(doubled),
+        },
+        times,
+    )
+    note = "{:.2f} s / {:.2f} s".format
+    row(
+        f"canary of {hosts:,} hosts / 25 bare timeouts a host",
+        took["plain"] / took["bare"],
+        "<= 0.8",
+        note(took["plain"], took["bare"]),
+    )
+    row(
+        f"{2 * hosts:,} hosts / {hosts:,}",
+        took["doubled"] / took["plain"],
+        "<= 2.2",
+        note(took["doubled"], took["plain"]),
+    )
+    row(
+        "flakes, outages, two probes / plain canary",
+        took["busy"] / took["plain"],
+        "<= 2",
+        note(took["busy"], took["plain"]),
+    )
+
+    once = best({"large": lambda: whole_run(large)}, max(1, times // 2))["large"]
+    row(f"{many:,} hosts / {hosts:,}", once / took["plain"], "<= 12", note(once, took["plain"]))
+
+    per = once / len(sim.run(large).transitions)
+    for name, scenario in (("one budget of 200", budget(many)), ("30 % deferred over 24 h", deferral(many))):
+        moves = len(sim.run(scenario).transitions)
+        spent = whole_run(scenario) / moves
+        row(
+            f"{name}, {many:,} hosts, per transition / plain",
+            spent / per,
+            "<= 2",
+            f"{spent * 1e6:.1f} µs / {per * 1e6:.1f} µs",
+        )
+
+    full = sim.run(small_full).summary["events"]["simulated"]
+    took = best(
+        {
+            "full": lambda: whole_run(small_full),
+            "events": lambda: whole_run(small_events),
+            "bare": lambda: bare_timeouts(few, round(full / few)),
+        },
+        max(1, times // 2),
+    )
+    row(
+        f"fidelity full / events, {few:,} hosts",
+        took["full"] / took["events"],
+        ">= 30",
+        note(took["full"], took["events"]),
+    )
+    row(
+        f"fidelity full / as many bare timeouts ({full:,})",
+        took["full"] / took["bare"],
+        "<= 3",
+        note(took["full"], took["bare"]),
+    )
+
+    row(f"peak memory per host, {many:,} hosts", memory_per_host(many), "<= 8", "KiB")
+    command = [str(Path(sys.executable).parent / "nixfleet-sim"), "--help"]
+    took = best({"help": lambda: start(command), "bare": lambda: start([sys.executable, "-c", "pass"])}, max(5, times))
+    row(
+        "nixfleet-sim --help / a bare interpreter",
+        took["help"] / took["bare"],
+        "<= 12",
+        note(took["help"], took["bare"]),
+    )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full sizes (default 1)")
+    parser.add_argument("--times", type=int, default=5, help="measurements of each; the least counts (default 5)")
+    options = parser.parse_args()
+    table = Table("what", "ratio", "should be", "measured", title="nixfleet-sim, ratios within one run")
+    for what, value, target, note in measure(options.scale, options.times):
+        bound = float(target.split()[1])
+        met = value >= bound if target.startswith(">=") else value <= bound
+        table.add_row(what, f"{value:.2f}", target + ("" if met else "  MISSED"), note)
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
