@@ -1,0 +1,71 @@
+"""The commands and their help."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+import sim
+from sim.cli import check, conform, run, start
+
+
+class _Commands(TyperGroup):
+    def get_help_option(self, ctx: Any) -> Any:
+        """That of typer, but not given it is False: to make sense of the usual None it would load pydantic."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+
+# Neither help nor tracebacks by rich: it would double the time of --help, and wraps lines where a pipe has no width.
+app = typer.Typer(
+    name="nixfleet-sim",
+    cls=_Commands,
+    help="Simulates how a nixfleet fleet rolls out: the state machines, the planner and its gates, hosts with luck.",
+    epilog="""\b
+Examples:
+  nixfleet-sim init my.yaml                 a commented scenario to start from
+  nixfleet-sim check my.yaml                what is wrong or odd about it
+  nixfleet-sim run my.yaml                  simulate it
+  nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
+
+\b
+Exit codes: 0 done; 1 the answer is no; 2 the input or the command line is wrong; 130 after Ctrl-C.
+""",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nixfleet-sim {sim.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run", help=run.HELP, short_help="Simulate a scenario once.")(run.run)
+app.command("check", help=check.HELP, short_help="Look for what is wrong or odd in scenarios and artifacts.")(
+    check.check
+)
+app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
+app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
+app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)
+
+command = typer.main.get_command(app)
+"""What `main` runs."""

@@ -1,0 +1,182 @@
+"""`conform`: conformance vectors (spec page 8) against the reducers."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Annotated, Any, cast
+
+import typer
+
+from sim.cli.console import complain_of, put, put_json
+from sim.cli.options import Json
+
+HELP = """Run conformance vectors against the reducers, the planner and the projection.
+
+VECTORS are files of one JSON case a line, plain or gzipped. The first failures are shown as diffs (- expected,
++ got); the last line is `N passed, M failed`. Exit code 1 if a case failed, 2 if one cannot be read.
+
+\b
+Examples:
+  nixfleet-sim conform vectors/*.jsonl.gz
+  nixfleet-sim conform --json vectors/plan.jsonl
+"""
+SHOWN = 5
+"""Failures and unreadable cases told in full."""
+DIFF_LINES = 60
+"""Lines of one diff shown."""
+DEEPEST = 100
+"""How deep what is compared may nest; no real case comes near."""
+
+
+class _Unreadable(Exception):
+    """A case or the rest of a file cannot be read; the message says why."""
+
+
+def conform(
+    vectors: Annotated[list[Path], typer.Argument(metavar="VECTORS...", help="Files of cases, .jsonl or .jsonl.gz.")],
+    as_json: Json = False,
+) -> None:
+    """Compare what the vectors expect with what the reducers answer."""
+    passed = failed = 0
+    failures: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
+    for file in vectors:
+        cases = 0
+        for line, case in _cases(file):
+            cases += 1
+            try:
+                if isinstance(case, _Unreadable):
+                    raise case
+                expect, got = _answered(case)
+            except _Unreadable as error:
+                problems.append({"file": str(file), "line": line, "message": str(error)})
+                continue
+            if _same(expect, got):
+                passed += 1
+                continue
+            failed += 1
+            if len(failures) < SHOWN:
+                kind = case["kind"]
+                failures.append({"file": str(file), "line": line, "kind": kind, "expect": expect, "got": got})
+                if not as_json:
+                    _show(failures[-1])
+        if not cases:
+            problems.append({"file": str(file), "line": None, "message": "no case in it; expected one a line"})
+    if failed > len(failures) and not as_json:
+        put(f"... and {failed - len(failures):,} more failed")
+        put("")
+    _complain(problems)
+    if as_json:
+        put_json({"passed": passed, "failed": failed, "failures": failures, "problems": problems})
+    else:
+        put(f"{passed} passed, {failed} failed")
+    raise typer.Exit(2 if problems else 1 if failed else 0)
+
+
+def _cases(file: Path) -> Iterator[tuple[int | None, Any]]:
+    """The cases of a file with their lines; in place of what cannot be read an `_Unreadable`."""
+    number: int | None = None
+    try:
+        with open(file, "rb") as raw:
+            zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+            stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if zipped else raw)
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield number, _decoded(line)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        yield (None if number is None else number + 1), _Unreadable(f"cannot be read: {reason}")
+
+
+def _decoded(line: bytes) -> Any:
+    def no_number(word: str) -> None:
+        raise ValueError(f"{word} is no JSON number")
+
+    try:
+        return json.loads(line.decode(), parse_constant=no_number)
+    except RecursionError:
+        return _Unreadable("nested too deep")
+    except ValueError as error:
+        return _Unreadable(f"expected a JSON object a line: {error}")
+
+
+def _answered(case: Any) -> tuple[Any, Any]:
+    """What a case expects and what it gets."""
+    from sim.reducer.errors import VectorError
+    from sim.reducer.vectors import expected_of
+
+    if not isinstance(case, Mapping):
+        raise _Unreadable("expected an object")
+    if "expect" not in case:
+        raise _Unreadable("`expect` is missing")
+    given = {key: value for key, value in case.items() if key != "expect"}
+    expect: Any = case["expect"]
+    try:
+        got: Any = expected_of(given)
+    except VectorError as error:
+        raise _Unreadable(str(error)) from None
+    except Exception as error:
+        # the reducers never raise by contract: one that does has failed the case, not the command
+        got = {"raised": f"{type(error).__name__}: {error}"}
+    if _deep([expect, got]):
+        raise _Unreadable("nested too deep")
+    return expect, got
+
+
+def _deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list | tuple)]
+        if not level:
+            return False
+    return True
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of decoded JSON: numbers by value, and neither true nor false is one."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _show(failure: dict[str, Any]) -> None:
+    put(f"{failure['file']}:{failure['line']}: {failure['kind']} failed (- expected, + got)")
+    one, other = (json.dumps(_plain(failure[key]), indent=2, sort_keys=True).splitlines() for key in ("expect", "got"))
+    # the two heading lines of a unified diff would say what is said above
+    diff = list(difflib.unified_diff(one, other, lineterm=""))[2:]
+    for line in diff[:DIFF_LINES]:
+        put(f"  {line}")
+    if len(diff) > DIFF_LINES:
+        put(f"  ... and {len(diff) - DIFF_LINES:,} more lines")
+    put("")
+
+
+def _plain(value: Any) -> Any:
+    """With 1 for 1.0, so that equal numbers do not show up in a diff."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _complain(problems: list[dict[str, Any]]) -> None:
+    if not problems:
+        return
+    lines = []
+    for problem in problems[:SHOWN]:
+        place = problem["file"] if problem["line"] is None else f"{problem['file']}:{problem['line']}"
+        lines.append(f"{place}: {problem['message']}")
+    if len(problems) > SHOWN:
+        lines.append(f"... and {len(problems) - SHOWN:,} more")
+    complain_of(f"{len(problems):,} cases or files cannot be read", lines)

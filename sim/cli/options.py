@@ -1,0 +1,45 @@
+"""The options that the commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML or JSON).")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", show_default=False, help="In place of the scenario's.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="K=V",
+        show_default=False,
+        help="Change a setting, e.g. rules.deferred=strict. May be given many times.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="D", show_default=False, help="In place of the scenario's horizon, e.g. 8h."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no lints, only errors and the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+
+
+def settings(given: list[str] | None, **named: object) -> dict[str, object]:
+    """The `--set` options, and those with a name of their own where given, as the loader takes them.
+
+    Of two values for one setting the later counts, and an option of its own before `--set`.
+    """
+    found: dict[str, object] = {}
+    for one in given or []:
+        key, sign, value = one.partition("=")
+        if not sign or not key.strip():
+            raise typer.BadParameter(
+                f"{one!r}: expected KEY=VALUE, such as rules.deferred=strict", param_hint="'--set'"
+            )
+        found[key.strip()] = value
+    found.update((key, value) for key, value in named.items() if value is not None)
+    return found

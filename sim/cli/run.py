@@ -1,0 +1,169 @@
+"""`run`: one simulation, watched, saved and told."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from sim.cli.console import on_terminal, put_json, put_styled, say
+from sim.cli.options import Json, Quiet, ScenarioFile, Seed, Set, Until, settings
+
+if TYPE_CHECKING:
+    from sim.model.run import Progress
+    from sim.result import Result
+    from sim.scenario.schema import Scenario
+
+HELP = """Simulate a scenario once and say how its rollouts went.
+
+On a terminal a live view shows the simulated time, the hosts per state and the waves. Ctrl-C ends the run with what
+is known by then.
+
+\b
+Examples:
+  nixfleet-sim run scenario.yaml
+  nixfleet-sim run scenario.yaml --seed 7 --set rules.deferred=strict --set hosts.default.reboot.max=8h
+  nixfleet-sim run scenario.yaml --until 3d --out results/three-days --events
+  nixfleet-sim run scenario.yaml --json | jq '.rollouts[].stalled'
+"""
+LINTS_SHOWN = 3
+
+
+def run(
+    scenario: ScenarioFile,
+    seed: Seed = None,
+    replication: Annotated[
+        int, typer.Option("--replication", metavar="N", min=0, help="Other luck on the same fleet.")
+    ] = 0,
+    change: Set = None,
+    until: Until = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(
+            "--fidelity",
+            metavar="F",
+            show_default=False,
+            help="In place of the scenario's: events, or full, which schedules even what cannot matter.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", show_default=False, help="Save the summary and the tables there."),
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="Record every single event, for --out.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario and print what became of it."""
+    changes = settings(change, seed=seed, until=until, fidelity=fidelity)
+    # before pandas: a mistake in the file is told at once
+    from sim.scenario.loader import load
+
+    loaded = load(scenario, changes)
+    if not quiet:
+        _show_lints(scenario, loaded)
+        if events and out is None:
+            say("Note: --events records for --out DIR, and there is none")
+
+    from sim.result import ResultError, check_target, save
+
+    if out is not None:
+        check_target(out)
+    result, stopped = _simulated(loaded, replication, record_events=events and out is not None, quiet=quiet)
+    failure = None
+    if out is not None:
+        try:
+            save(result, out)
+        except ResultError as error:
+            # told after the result, which would be lost otherwise
+            failure = error
+    if as_json:
+        put_json(result.summary)
+    else:
+        from sim.cli.closing import closing
+
+        put_styled(closing(result))
+    if failure is not None:
+        raise failure
+    if out is not None and not quiet:
+        say(f"saved to {out}")
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _show_lints(file: Path, scenario: Scenario) -> None:
+    from sim.result.words import counted
+    from sim.scenario.lints import lint_scenario
+
+    lints = sorted(lint_scenario(scenario), key=lambda lint: lint.severity != "error")
+    if not lints:
+        return
+    errors = sum(lint.severity == "error" for lint in lints)
+    parts = [counted(n, what) for n, what in ((errors, "error"), (len(lints) - errors, "warning")) if n]
+    say(f"{file}: {' and '.join(parts)}")
+    for lint in lints[:LINTS_SHOWN]:
+        say(f"  {lint.severity}: {lint.place}: {lint.text}")
+    more = f"... and {len(lints) - LINTS_SHOWN:,} more; " if len(lints) > LINTS_SHOWN else ""
+    say(f"  {more}see nixfleet-sim check {file}")
+
+
+def _simulated(scenario: Scenario, replication: int, *, record_events: bool, quiet: bool) -> tuple[Result, bool]:
+    """The result, and whether there was a Ctrl-C."""
+    import sim
+    from sim.cli.live import LiveView
+
+    view = LiveView(scenario.name, scenario.until) if on_terminal(sys.stderr) and not quiet else None
+    with _Interrupts() as interrupts, view or nullcontext():
+
+        def look(progress: Progress) -> None:
+            interrupts.look()
+            if view is not None:
+                view.look(progress)
+
+        result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
+    return result, interrupts.asked or result.summary["end"] == "interrupted"
+
+
+class _Interrupts:
+    """Makes the first Ctrl-C wait for the run's next look at the clock, where the model is between two events.
+
+    Before the first of these looks, and for the second Ctrl-C, what handled it before does.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._watching = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.getsignal(signal.SIGINT)
+        # only the main thread may; and what ignores Ctrl-C, as jobs in the background do, goes on doing so
+        self._ours = callable(self._before) and threading.current_thread() is threading.main_thread()
+        if self._ours:
+            signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, self._before)
+
+    def look(self) -> None:
+        """Called at every look.
+
+        Raises:
+            KeyboardInterrupt: there was a Ctrl-C since the last.
+        """
+        self._watching = True
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._watching and not self.asked:
+            self.asked = True
+        elif callable(self._before):
+            self._before(number, frame)
