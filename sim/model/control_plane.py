@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 LIVE = frozenset({"Pending", "Activating", "Deferred", "Soaking"})
 UNVERIFIED = frozenset({"Pending", "Activating", "Deferred"})
 SOAKING = ORDER["Soaking"]
+STOPPING = frozenset({"Failed", "Reverted"})
+"""The states of a host that the rollout reducer does something about (page 2)."""
 
 
 class ControlPlane:
@@ -71,6 +73,8 @@ class ControlPlane:
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
         self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
+        self._feeds_all = world.scenario.fidelity == "full" or world.recording
+        """Whether the rollout reducer is told what it answers with nothing, or that is only counted."""
         self._follows_failing = world.rules.compliance_wave != "off"
 
     # -- its clocks
@@ -229,7 +233,8 @@ class ControlPlane:
             )
             soak_due[host.name] = due
             targets[host.name] = target
-            self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
+            if self._feeds_all or rollout.record.state == "Opening":
+                self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             host.mirrored.append(rollout)
         world.tally.weigh("rollout_events", now, len(hosts))
         self.index.add_rollout(rollout.rollout_id, channel, ref, now, soak_due, targets)
@@ -267,22 +272,21 @@ class ControlPlane:
             soak_due_at = now + rollout.soak_of(number)
         if world.journal is not None:
             world.journal.queued(now, rollout, host, action.target_closure, soak_due_at)
+        if host.online:  # its slots are empty: it takes what comes as it comes
+            host.take(rollout, action.target_closure, soak_due_at, now)
+            return int(first)
         if host.slots.pop(rollout.number, None) is None and not host.dead:
             world.waiting += 1
         host.slots[rollout.number] = (action.target_closure, soak_due_at)
-        if host.online:
-            host.take_slots()
-        else:
-            self.index.park(rollout.rollout_id, host.name)
-            rollout.parked.add(number)
+        self.index.park(rollout.rollout_id, host.name)
+        rollout.parked.add(number)
         return int(first)
 
-    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None) -> float | None:
-        """A host takes a dispatch from its slot: its `soak_due_at`, which moves while it is queued again and again."""
+    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None, now: float) -> float | None:
+        """A host takes a dispatch: its `soak_due_at`, which moves while it is queued again and again."""
         world = self.world
         number = host.number
-        world.waiting -= 1
-        self._taken.append(world.clock.now)
+        self._taken.append(now)
         if number in rollout.parked:
             rollout.parked.discard(number)
             queued_at = self.index.unpark(rollout.rollout_id, host.name)
@@ -291,12 +295,14 @@ class ControlPlane:
         if world.rules.soak_from == "dispatch" and rollout.mirrors[number].soak_due_at is None:
             rollout.mirrors[number] = replace(rollout.mirrors[number], soak_due_at=soak_due_at)
         if world.journal is not None:
-            world.journal.taken(world.clock.now, rollout, host)
+            world.journal.taken(now, rollout, host)
         return soak_due_at
 
     def refuses(self, rollout: Rollout, now: float) -> bool:
         """Whether a host refuses this rollout's manifest at time `now` for its signing age, counted (page 4)."""
         settings = self.world.settings
+        if settings.resign == "always":
+            return False
         if not too_old(rollout.release.release.at, settings.resign, settings.manifest_max_age, now):
             return False
         self.world.tally.moments("dispatches_refused").append(now)
@@ -402,7 +408,8 @@ class ControlPlane:
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
             world.recurrence.mirror_soaks(host, rollout)
-        self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
+        if self._feeds_all or mirror.state in STOPPING:
+            self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
         if mirror.state == "Converged":
             rollout.converged += 1
             if rollout.converged == len(rollout.mirrors):
@@ -516,12 +523,6 @@ def may_step(host: Host) -> bool:
 
     True too often does no harm: the heartbeat is then carried out and makes no difference.
     """
-    running = {host.closure}
-    horizon = host.world.clock.now - host.delay
-    for since, closure in reversed(host.closures):
-        running.add(closure)
-        if since <= horizon:
-            break
     for rollout in host.mirrored:
         mirror = rollout.mirrors[host.number]
         if mirror.state not in LIVE:
@@ -530,10 +531,23 @@ def may_step(host: Host) -> bool:
         theirs = ORDER[mirror.state]
         if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING:
             continue  # the agent's own report is under way, and ahead of any heartbeat sent since
-        if theirs < SOAKING and mirror.target_closure in running:
+        if theirs < SOAKING and _may_say(host, mirror.target_closure):
             return True
         if theirs and (ours is None or ORDER[ours.state] < theirs):
             return True
+    return False
+
+
+def _may_say(host: Host, closure: str) -> bool:
+    """Whether a heartbeat that is under way, or one still to be sent, may carry the closure."""
+    if host.closure == closure:
+        return True
+    sent_since = host.world.clock.now - host.delay
+    for since, ran in reversed(host.closures):
+        if ran == closure:
+            return True
+        if since <= sent_since:
+            return False
     return False
 
 

@@ -162,8 +162,7 @@ class Fleet:
             closures = {n: f"closure-{ref}-{names[n]}" for n in members}
         kept: set[int] = set()
         if release.unchanged > 0.0:
-            drawn = self.luck.chances("unchanged", ref)
-            kept = {n for n in closures if drawn[n] < release.unchanged}
+            kept = {n for n in closures if self.luck.first("unchanged", n, ref) < release.unchanged}
             for n in kept:
                 # before the first release there is nothing to keep: such a host runs the release's closure from the
                 # start
@@ -171,9 +170,9 @@ class Fleet:
         unchanged = kept | {n for n, closure in closures.items() if before.get(n) == closure}
         bad: set[int] = set()
         if release.defect is not None:
-            drawn = self.luck.chances("defect", ref)
             matched = self.matching(release.defect.match.to_selector() if release.defect.match else None)
-            bad = {n for n in closures if matched[n] and drawn[n] < release.defect.probability and n not in unchanged}
+            probability, first = release.defect.probability, self.luck.first
+            bad = {n for n in closures if matched[n] and first("defect", n, ref) < probability and n not in unchanged}
         manifest = project_manifest(self.artifact, channel, ref, {names[n]: closure for n, closure in closures.items()})
         return ChannelRelease(channel, release, manifest, closures, unchanged, bad)
 

@@ -255,16 +255,21 @@ class Host:
         if not self.slots:
             return
         world = self.world
-        clock = world.clock
-        now = clock.now
+        now = world.clock.now
         waiting, self.slots = self.slots, {}
+        world.waiting -= len(waiting)
         for number, (closure, soak_due_at) in waiting.items():
-            rollout = world.control_plane.rollouts[number]
-            soak_due_at = world.control_plane.taken(rollout, self, soak_due_at)
-            matters = not world.control_plane.doomed(rollout, now + self.delay)
-            world.restless += matters
-            dispatch = (rollout, closure, soak_due_at, matters)
-            clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
+            self.take(world.control_plane.rollouts[number], closure, soak_due_at, now)
+
+    def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float) -> None:
+        """Take one dispatch now, to have it `network_delay` later."""
+        world = self.world
+        plane = world.control_plane
+        soak_due_at = plane.taken(rollout, self, soak_due_at, now)
+        matters = not plane.doomed(rollout, now + self.delay)
+        world.restless += matters
+        dispatch = (rollout, closure, soak_due_at, matters)
+        world.clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
 
     def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool]) -> None:
         rollout, closure, soak_due_at, matters = dispatch
@@ -389,13 +394,13 @@ class Host:
                 return
             yield clock.due(clock.now + duration, WORK, self.number)
             luck = fleet.luck
-            if settings.defer.probability and luck.chances("defer", ref)[self.number] < settings.defer.probability:
-                component = _pick(settings.defer.components, luck.chances("component", ref)[self.number])
+            if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
+                component = _pick(settings.defer.components, luck.first("component", self.number, ref))
                 self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, clock.now))
                 self._defer(rollout, closure)
                 return
             failure = settings.activation_failure
-            if failure and luck.chances("activation_failure", ref)[self.number] < failure:
+            if failure and luck.first("activation_failure", self.number, ref) < failure:
                 self._activation_failed(rollout, 1, "activation failed")
                 return
         self._drop_reboot()
@@ -413,7 +418,7 @@ class Host:
         duration = world.fleet.durations("rollback", rollout.ref)[self.number]
         yield world.clock.due(world.clock.now + duration, WORK, self.number)
         failure = self.settings.rollback_failure
-        if failure and world.fleet.luck.chances("rollback_failure", rollout.ref)[self.number] < failure:
+        if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
         self._run_closure(closure)
         self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, world.clock.now))
@@ -473,7 +478,7 @@ class Host:
             world.journal.host_event(world.clock.now, self, "reboot", {"closure": closure})
         self.see_online()
         failure = self.settings.boot_failure
-        if failure and world.fleet.luck.chances("boot_failure", ref)[self.number] < failure:
+        if failure and world.fleet.luck.first("boot_failure", self.number, ref) < failure:
             self._die()
             return
         duration = world.fleet.durations("boot", ref)[self.number]

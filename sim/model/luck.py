@@ -27,15 +27,31 @@ class Luck:
         self._replication = replication
         self._keys = host_keys(names)
         self._key_list: list[int] = self._keys.tolist()
-        self._chances: dict[tuple[str, str], list[float]] = {}
+        self._streams: dict[tuple[str, str, str], int] = {}
+        self._columns: dict[tuple[str, str, str, int], list[float]] = {}
 
     def uniform(self, purpose: str, host: int, ref: str = "", probe: str = "", n: int = 0) -> float:
         """The uniform number of one host, in (0, 1)."""
-        return uniform(stream(self._seed, self._replication, purpose, ref, probe), self._key_list[host], n)
+        return uniform(self._stream(purpose, ref, probe), self._key_list[host], n)
+
+    def first(self, purpose: str, host: int, ref: str = "", probe: str = "", n: int = 0) -> float:
+        """`uniform`, for draws that nearly every host of the fleet makes: all of them are made at the first."""
+        key = (purpose, ref, probe, n)
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = self.uniforms(purpose, ref, probe, n).tolist()
+        return column[host]
+
+    def _stream(self, purpose: str, ref: str, probe: str) -> int:
+        key = (purpose, ref, probe)
+        number = self._streams.get(key)
+        if number is None:
+            number = self._streams[key] = stream(self._seed, self._replication, purpose, ref, probe)
+        return number
 
     def uniforms(self, purpose: str, ref: str = "", probe: str = "", n: int = 0) -> NDArray[np.float64]:
         """The uniform numbers of all hosts, by host number."""
-        return uniforms(stream(self._seed, self._replication, purpose, ref, probe), self._keys, n)
+        return uniforms(self._stream(purpose, ref, probe), self._keys, n)
 
     def durations(self, purpose: str, ref: str, groups: Sequence[tuple[NDArray[np.intp], Distribution]]) -> list[float]:
         """A first draw for every host, in seconds, from the distribution of the group that holds its number."""
@@ -46,12 +62,9 @@ class Luck:
         durations: list[float] = drawn.tolist()
         return durations
 
-    def chances(self, purpose: str, ref: str = "") -> list[float]:
-        """The first uniform number of every host, as a list."""
-        column = self._chances.get((purpose, ref))
-        if column is None:
-            column = self._chances[purpose, ref] = self.uniforms(purpose, ref).tolist()
-        return column
+
+FIRST_STAY = 2
+"""The draw that gives the length of the first stay; 0 and 1 say how it begins."""
 
 
 class Stays:
@@ -77,7 +90,7 @@ class Stays:
     def _stay(self, k: int) -> float:
         up = self.first_up == (k % 2 == 0)
         distribution = self._spec.up if up else self._spec.down
-        return float(distribution.quantile(self._draw(2 + k)))
+        return float(distribution.quantile(self._draw(FIRST_STAY + k)))
 
     def bound(self, k: int) -> float:
         """The end of stay `k` (s)."""

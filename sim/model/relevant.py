@@ -53,6 +53,7 @@ class Watch:
         "rollout",
         "session",
         "stored",
+        "tick_at",
         "tick_due",
         "ticking",
         "upto",
@@ -68,6 +69,8 @@ class Watch:
         self.session: Due | None = None
         self.probe_due: Due | None = None
         self.tick_due: Due | None = None
+        self.tick_at = inf
+        """When a record will cross or converge if no run changes anything before (s): no later run is looked for."""
         self.stored: list[tuple[Rollout, str, int]] | None = None
         """Reports that wait on the host's disk, by kind: they arrive when it is back."""
 
@@ -152,8 +155,8 @@ class Relevant:
         self.review(host)
         if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
             self._plan_resets(host, watch)
-        self._plan_probes(host, watch)
         self._plan_tick(host, watch)
+        self._plan_probes(host, watch)
 
     def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
@@ -196,8 +199,10 @@ class Relevant:
             self._plan_probes(host, watch)
 
     def reply_taken(self, host: Host) -> None:
-        if host.watch is not None:
-            self._plan_tick(host, host.watch)
+        watch: Watch | None = host.watch
+        if watch is not None:
+            self._plan_tick(host, watch)
+            self._plan_probes(host, watch)
 
     def became_exact(self, host: Host) -> None:
         watch: Watch | None = host.watch
@@ -340,15 +345,15 @@ class Relevant:
                     runs.ticker_failing = False
                     self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
                 host.run_probe(rollout, runs, runs.base + place)
-        self._plan_probes(host, watch)
         self._plan_tick(host, watch)
+        self._plan_probes(host, watch)
 
     def _next_change(self, watch: Watch, runs: ProbeRuns, each: bool) -> tuple[int, float] | None:
         """The next run whose outcome differs from the last, as (place, time); None if there is none in this run."""
         schedule = _Schedule(watch, probe_interval(runs), self._heartbeat)
         done = runs.n - runs.base
         place: int | None = done + 1
-        until = self.world.scenario.until
+        until = min(self.world.scenario.until, watch.tick_at)
         at = schedule.time(done + 1)
         if at is None or at > until:
             return None
@@ -459,13 +464,15 @@ class Relevant:
         if watch.tick_due is not None:
             watch.tick_due.cancel()
             watch.tick_due = None
+        watch.tick_at = inf
         if soonest == inf:
             return
         clock = self.world.clock
         earliest = clock.now + QUANTUM if clock.stage else clock.now
         start = host.lives[-1].tick_start
         k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
-        watch.tick_due = clock.due(start + k * self._tick, TICK, host.number, self._ticks, host)
+        watch.tick_at = start + k * self._tick
+        watch.tick_due = clock.due(watch.tick_at, TICK, host.number, self._ticks, host)
 
     def _matters_at(self, record: HostRecord) -> float:
         """From when on (s) a tick makes a soaking record cross or converge; infinite if none does as things stand."""
@@ -484,12 +491,14 @@ class Relevant:
         watch.tick_due = None
         host.advance_tick()
         self._plan_tick(host, watch)
+        self._plan_probes(host, watch)
 
     def _cancel(self, watch: Watch) -> None:
         for due in (watch.probe_due, watch.tick_due):
             if due is not None:
                 due.cancel()
         watch.probe_due = watch.tick_due = None
+        watch.tick_at = inf
 
     # -- counting
 

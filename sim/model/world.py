@@ -11,7 +11,7 @@ from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host, ProbeRuns
 from sim.model.load import Tally
-from sim.model.luck import Flakes, Stays
+from sim.model.luck import FIRST_STAY, Flakes, Stays
 from sim.model.recording import MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
@@ -106,7 +106,7 @@ class World:
         luck = self.fleet.luck
 
         def draw(n: int) -> float:
-            return luck.uniform(purpose, host, probe=probe, n=n)
+            return (luck.first if n <= FIRST_STAY else luck.uniform)(purpose, host, probe=probe, n=n)
 
         return Stays(spec, draw, begin_up=self.settings.phases == "zero")  # type: ignore[arg-type]
 
@@ -123,15 +123,15 @@ class World:
         if probe.flake > 0.0:
 
             def draw(n: int) -> float:
-                return luck.uniform("flake", number, ref, probe.name, n)
+                return (luck.uniform if n else luck.first)("flake", number, ref, probe.name, n)
 
             flakes = Flakes(probe.flake, draw)
         defect_at = None
         defect = rollout.release.release.defect
         if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
             completed_at = host.records[rollout.number].activation_completed_at
-            onset = quantize(defect.onset.quantile(luck.uniform("onset", number, ref, probe.name)))
-            defect_at = (completed_at or 0.0) + float(onset)
+            onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
+            defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
 
     def quiet(self) -> bool:
