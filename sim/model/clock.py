@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from simpy import Environment, Event
+from simpy.core import StopSimulation
 
 TOGGLE, DELIVERY, WORK, REBOOT, REPLY, PROBE, TICK, HEARTBEAT, INBOX, POLL, PLAN = range(1, 12)
 """Phases of one instant: a host's own activities, its advance tick, its heartbeat, then the control plane.
@@ -27,6 +28,8 @@ _HOST = 1 << 10
 _PHASE = 1 << 42
 _ROUND = 1 << 46
 _LAST = 1 << 62
+LOOK_EVERY = 512
+"""Events between two looks: a few thousandths of a second."""
 
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ class Clock:
     def __init__(self) -> None:
         self.env = Environment()
         self._end = self.env.event()
+        self._end.callbacks.append(StopSimulation.callback)
         self._asked = 0
         self._round = 0
         self._round_at = -1.0
@@ -103,10 +107,17 @@ class Clock:
         self._asked += 1
         return next(self.env._eid) - (self._asked - 1) - len(self.env._queue)
 
-    def run(self, until: float) -> None:
-        """Let events happen up to and including time `until` (s), or until `stop`."""
+    def run(self, until: float, look: Callable[[], None]) -> None:
+        """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
         Due(self.env, until - self.env._now, _LAST, lambda _: self.stop(), None)
-        self.env.run(until=self._end)
+        step = self.env.step
+        try:
+            while True:
+                for _ in range(LOOK_EVERY):
+                    step()
+                look()
+        except StopSimulation:
+            pass
 
     def stop(self) -> None:
         """End `run` before anything else happens."""

@@ -109,10 +109,10 @@ class ControlPlane:
             self.world.dirty = True
         self._pass()
 
-    def more_releases(self, until: float) -> bool:
-        """Whether a poll up to `until` (s) will still see something new."""
-        poll = self.world.settings.manifest_poll
-        return bool(self._future) and -(-self._future[0] // poll) * poll <= until
+    @property
+    def more_releases(self) -> bool:
+        """Whether a poll will still see something new, be it after the horizon."""
+        return bool(self._future)
 
     # -- plan passes
 
@@ -122,8 +122,6 @@ class ControlPlane:
         if world.quiet():
             world.clock.stop()
             return
-        if world.look is not None:
-            world.look()
         world.dirty = False
         now = world.clock.now
         outcome = self.index.plan(now)

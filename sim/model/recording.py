@@ -14,14 +14,11 @@ from sim.reducer.index import GateHold
 
 class Waiting(msgspec.Struct):
     """What holds a part of a stalled rollout: a gate's name (or, where no host is pending, a state's), how many
-    hosts it holds, and the hosts, budget or channel behind it (at most `MOST_CULPRITS`)."""
+    hosts it holds, and the hosts, budget or channel behind it."""
 
     gate: str
     hosts: int
     culprits: list[str]
-
-
-MOST_CULPRITS = 50
 
 
 class Stall(msgspec.Struct):

@@ -75,7 +75,7 @@ def run(
         seed: in place of the scenario's own.
         replication: number of the replication; it takes part in every draw but those of the fleet's tags.
         record_events: keep every report, effect, rollout event, dispatch and gate change.
-        progress: called about ten times a second of wall time.
+        progress: called soon after the start, and then about ten times a second of wall time.
 
     Ctrl-C (`KeyboardInterrupt`) ends the run with what is known so far, its `end` being "interrupted".
     """
@@ -158,26 +158,19 @@ def _set_up(world: World) -> None:
 
 def _advance(world: World, view: Progress, progress: Callable[[Progress], None] | None) -> str:
     """Let the clock go up to and including the horizon, or until the run is quiescent; how it ended."""
-    if progress is not None:
-        world.look = _looking(view, progress)
-    try:
-        world.clock.run(world.scenario.until)
-    except KeyboardInterrupt:
-        return "interrupted"
-    return "quiescent" if world.quiet() else "horizon"
-
-
-def _looking(view: Progress, progress: Callable[[Progress], None]) -> Callable[[], None]:
-    """What a plan pass calls: `progress`, if its last call was a tenth of a second of wall time ago."""
-    look_at = time.monotonic() + 0.1
+    look_at = 0.0
 
     def look() -> None:
         nonlocal look_at
-        if time.monotonic() >= look_at:
+        if progress is not None and time.monotonic() >= look_at:
             progress(view)
             look_at = time.monotonic() + 0.1
 
-    return look
+    try:
+        world.clock.run(world.scenario.until, look)
+    except KeyboardInterrupt:
+        return "interrupted"
+    return "quiescent" if world.quiet() else "horizon"
 
 
 def _record(world: World, seed: int, replication: int, end: str) -> Recording:

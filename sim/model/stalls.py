@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim.model.recording import MOST_CULPRITS, Stall, Waiting
+from sim.model.recording import Stall, Waiting
 from sim.model.rollouts import Rollout
 from sim.model.world import World
 from sim.reducer.records import STATES
@@ -58,22 +58,21 @@ def _gates(world: World, rollout: Rollout, pending: list[int]) -> list[Waiting]:
 
 
 def _culprits(world: World, rollout: Rollout, gate: str, reasons: Iterable[str]) -> list[str]:
-    """The hosts, budget or channel that hold a gate, from the gate's reasons."""
-    fields = [dict(part.split("=", 1) for part in reason.split(" ")) for reason in reasons]
+    """The hosts, budget or channel that hold a gate, from the gate's reasons (page 3); names may hold blanks."""
     match gate:
         case "channel-edges":
-            return sorted({field["predecessor"] for field in fields})
+            return sorted(reason.removeprefix("predecessor=") for reason in reasons)
         case "host-edge":
-            return sorted({field["gating_host"] for field in fields})[:MOST_CULPRITS]
+            return sorted(reason.removeprefix("gating_host=") for reason in reasons)
         case "quarantine":
-            return sorted({field["closure"] for field in fields})[:MOST_CULPRITS]
+            return sorted({reason.partition(" closure=")[2] for reason in reasons})
         case "wave-promotion":
             return _ineligible(world, rollout)
         case "wave-promotion-host-unstaged":
             unstaged = [host for host in rollout.hosts if rollout.wave_of[host] == -1]
             return _names(world, [host for host in unstaged if rollout.mirrors[host].state == "Pending"])
         case "disruption-budget":
-            return sorted({field["selector"] for field in fields})
+            return sorted({reason.partition(" selector=")[2] for reason in reasons})
         case "compliance-wave":
             failing = [host for host, probes in rollout.failing.items() if any(probes.values()) or _sticky(world)]
             return _names(world, sorted(failing))
@@ -97,8 +96,8 @@ def _ineligible(world: World, rollout: Rollout) -> list[str]:
         if name not in fleet.numbers
         or (mirror := rollout.mirrors.get(fleet.numbers[name])) is None
         or mirror.state not in eligible
-    ][:MOST_CULPRITS]
+    ]
 
 
 def _names(world: World, hosts: list[int]) -> list[str]:
-    return [world.fleet.names[host] for host in hosts[:MOST_CULPRITS]]
+    return [world.fleet.names[host] for host in hosts]

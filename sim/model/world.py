@@ -3,7 +3,6 @@ which the end of a run is seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from sim.model.clock import Clock
@@ -93,8 +92,6 @@ class World:
         self.restless = 0
         self.waiting = 0
         self.dirty = False
-        self.look: Callable[[], None] | None = None
-        """What a live view wants called now and then."""
         self.interested: set[Host] = set()
         self.online_count = len(fleet.names)
         initial = fleet.initial_closures()
@@ -136,7 +133,7 @@ class World:
 
     def quiet(self) -> bool:
         """Whether nothing scheduled can change a state any more (page 9, "quiescent")."""
-        if self.restless or self.dirty or self.control_plane.more_releases(self.scenario.until):
+        if self.restless or self.dirty or self.control_plane.more_releases:
             return False
         if self.waiting and not self._slots_doomed():
             return False

@@ -88,7 +88,7 @@ def start(command):
 def test_the_live_view(start, long: Path) -> None:
     run = start("run", long)
     run.read(b"setting up the fleet")
-    run.read(SIMULATED)
+    run.read(b"in wave 0, the last is 1")
     run.process.send_signal(signal.SIGINT)
     code, seen, _ = run.end()
     assert code == 130
