@@ -350,9 +350,9 @@ class Host:
                     raise AssertionError("the reducer gives an agent no effect of the control plane")
                 case _:
                     assert_never(effect)
+        if last is None:
+            return True
         match last:
-            case None:
-                pass
             case LocalFireSwitch():
                 self._queue(True, rollout, last.target)
             case LocalFireRollbackTo():

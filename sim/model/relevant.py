@@ -27,7 +27,7 @@ import numpy as np
 from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.every import probe_interval
-from sim.model.host import Host, ProbeRuns, can_converge
+from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge
 from sim.model.rollouts import Rollout
 from sim.model.world import World
 from sim.reducer.payloads import Report
@@ -489,9 +489,11 @@ class Relevant:
         self.world.clock.reached(AGENT_DONE)
         self._real_ticks += 1
         watch.tick_due = None
+        watch.tick_at = inf
         host.advance_tick()
-        self._plan_tick(host, watch)
-        self._plan_probes(host, watch)
+        if watch.rollout is not None or len(host.records) > 1:
+            self._plan_tick(host, watch)
+            self._plan_probes(host, watch)
 
     def _cancel(self, watch: Watch) -> None:
         for due in (watch.probe_due, watch.tick_due):
@@ -543,33 +545,25 @@ class Relevant:
         for rollout, number, kind, arrival, step, count in self._undecided:
             self._accept(kind, arrival, step, count, refused=number in rollout.premature)
         self._undecided.clear()
+        lives = [(life.tick_start, life.end) for host in self.world.hosts for life in host.lives]
+        start, end = np.array(lives).reshape(-1, 2).T
+        ticks = int((np.maximum(np.minimum(end, at) - start, 0.0) // self._tick).sum())
         heartbeats = self._count_heartbeats(at)
-        ticks = sum(
-            int((min(life.end, at) - life.tick_start) // self._tick)
-            for host in self.world.hosts
-            for life in host.lives
-            if at > life.tick_start
-        )
         self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
 
     def _count_heartbeats(self, at: float) -> int:
         """Count every heartbeat that arrives, by arrival; gives how many were sent by `at` (s)."""
-        first: list[float] = []
-        counts: list[int] = []
-        period, total = self._heartbeat, 0
-        for host in self.world.hosts:
-            for life in host.lives:
-                for begin, end in online_stretches(host, at + QUANTUM):
-                    begin, end = max(begin, life.heartbeat_start), min(end, life.end)
-                    k = first_at_or_after(life.heartbeat_start, period, begin)
-                    sent = life.heartbeat_start + k * period
-                    count = ceil((end - sent) / period) if end > sent else 0
-                    if count:
-                        first.append(sent + host.delay)
-                        counts.append(count)
-                        total += count
-        self.world.tally.combs("heartbeats", np.array(first), period, np.array(counts, dtype=np.int64))
-        return total
+        stretches = [
+            (life.heartbeat_start, max(begin, life.heartbeat_start), min(end, life.end), host.delay)
+            for host in self.world.hosts
+            for life in host.lives
+            for begin, end in online_stretches(host, at + QUANTUM)
+        ]
+        start, begin, end, delay = np.array(stretches).reshape(-1, 4).T
+        sent = start + np.ceil((begin - start) / self._heartbeat) * self._heartbeat
+        counts = np.maximum(np.ceil((end - sent) / self._heartbeat), 0.0).astype(np.int64)
+        self.world.tally.combs("heartbeats", sent + delay, self._heartbeat, counts)
+        return int(counts.sum())
 
 
 class _Schedule:
@@ -676,6 +670,8 @@ def ran_at(host: Host, at: float) -> str:
 
 def online_stretches(host: Host, end: float) -> list[tuple[float, float]]:
     """The stretches (from, until) in which the host was online, up to `end` (s)."""
+    if host.presence is ALWAYS_ONLINE:
+        return [(0.0, end)]
     stretches = []
     for place, (since, online) in enumerate(host.presence):
         if online:

@@ -214,18 +214,9 @@ REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown", "Unimple
 
 def _log(world: World, rollout: Rollout, end: str) -> RolloutLog:
     hosts = rollout.hosts
-    runs = np.zeros(len(hosts), dtype=np.int64)
-    fails = np.zeros(len(hosts), dtype=np.int64)
-    if world.probe_runs:
-        for place, host in enumerate(hosts):
-            for one in world.probe_runs.get((rollout.number, host), ()):
-                runs[place] += one.n
-                fails[place] += one.fails
-    blocked = np.zeros(len(hosts))
+    kept = [world.probe_runs.get((rollout.number, host), ()) for host in hosts]
     seconds = world.control_plane.index.blocked_seconds(rollout.rollout_id)
-    if seconds:
-        names = world.fleet.names
-        blocked[:] = [seconds.get(names[host], 0.0) for host in hosts]
+    names = world.fleet.names
     record = rollout.record
     return RolloutLog(
         rollout_id=rollout.rollout_id,
@@ -242,8 +233,8 @@ def _log(world: World, rollout: Rollout, end: str) -> RolloutLog:
         wave_opened_at=rollout.wave_opened_at,
         first_dispatch_at=rollout.first_dispatch_at,
         deferred_at_promotion=rollout.deferred_at_promotion,
-        probe_runs=runs,
-        probe_fails=fails,
-        blocked_s=blocked,
+        probe_runs=np.array([sum([one.n for one in runs]) for runs in kept], dtype=np.int64),
+        probe_fails=np.array([sum([one.fails for one in runs]) for runs in kept], dtype=np.int64),
+        blocked_s=np.array([seconds.get(names[host], 0.0) for host in hosts]) if seconds else np.zeros(len(hosts)),
         stall=stall_of(world, rollout) if end == "quiescent" else None,
     )
