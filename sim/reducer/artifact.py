@@ -118,8 +118,7 @@ def parse_artifact(decoded: object) -> tuple[FleetArtifact, list[str]]:
     """The fleet in decoded JSON, and a warning for every older spelling met.
 
     Raises:
-        FleetError: it is not an artifact of schema version 1; the message names the first place that is
-        wrong.
+        FleetError: it is not an artifact of schema version 1; the message names a place that is wrong.
     """
     if not isinstance(decoded, dict):
         raise FleetError(f"the artifact: expected an object, got {_shown(decoded)}")

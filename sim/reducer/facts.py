@@ -154,7 +154,7 @@ class Facts:
             assert not code & PENDING, f"{host} of {rollout_id} cannot be Pending again"
             group = rollout.leave(number, len(self._times))
             rollout.pending -= 1
-            if group is not None and self._keep_leavers:
+            if self._keep_leavers:
                 rollout.left.append((group, number))
             changed = True
         if moved & FLIGHT:

@@ -323,7 +323,6 @@ class PlanIndex(Facts):
         """What every gate held, up to `at` (s): by rollout id, wave (None last) and gate in the order of
         asking."""
         holds: list[GateHold] = []
-        self._blocked = {}
         for rollout_id, rollout in sorted(self._rollouts.items()):
             of_rollout, self._blocked[rollout_id] = settle_rollout(rollout, self._times, at)
             holds += of_rollout

@@ -43,8 +43,6 @@ def matches_plain(selector: Selector, *, name: str, channel: str, tags: Collecti
 
 def plain(selector: Selector) -> Selector:
     """The selector without `not` and `and`: what the planner sees of it."""
-    if selector.not_ is None and not selector.and_:
-        return selector
     return msgspec.structs.replace(selector, not_=None, and_=())
 
 

@@ -294,11 +294,10 @@ class Tracked:
             if gating is not None:
                 self.watch.setdefault(gating, []).append(group)
 
-    def leave(self, number: int, before_pass: int) -> Group | None:
-        """A host is no longer pending in its group from pass `before_pass` on."""
+    def leave(self, number: int, before_pass: int) -> Group:
+        """A pending host is no longer so in its group from pass `before_pass` on."""
         group = self.group[number]
-        if group is None:
-            return None
+        assert group is not None
         self.group[number] = None
         self.settle(number, group)
         group.parked -= self.parked[number]

@@ -7,7 +7,7 @@ from copy import deepcopy
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from sim.reducer.errors import IllegalForState, Invariant, SeqRegression, StepEr
 from sim.reducer.host import step
 from sim.reducer.records import HostRecord, ProbeEntry
 from sim.reducer.reports import remote_event
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROLLOUT, HOST = "stable@r2", "web-1"
 STATES = ["Pending", "Activating", "Deferred", "Soaking", "Converged", "Failed", "Reverted"]
@@ -430,7 +432,7 @@ CONTROL_PLANES = (fx.RemoteAppendEventLog, fx.RemoteInsertQuarantine)
 
 
 @given(records, events(list(PAIRS), [local, remote], st.integers(-1, 12)), policies)
-@settings(deadline=None, max_examples=1000)
+@settings(UNTIMED, max_examples=1000)
 def test_any_step_answers_or_refuses(before, event, policy):
     untouched = deepcopy(before)
     try:
@@ -526,5 +528,5 @@ class BothSides(RuleBasedStateMachine):
         assert self.mirror == self.agent
 
 
-BothSides.TestCase.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
+BothSides.TestCase.settings = settings(UNTIMED, max_examples=100, stateful_step_count=30)
 TestBothSides = BothSides.TestCase

@@ -13,7 +13,7 @@ from twin import Twin, small_fleet
 from sim.reducer.actions import DeferDispatch, OpenRollout, QueueDispatch
 from sim.reducer.artifact import Budget
 from sim.reducer.gates import PlannerRules, RolloutSummary, View
-from sim.reducer.manifest import project_manifest
+from sim.reducer.manifest import ManifestBudget, project_manifest
 from sim.reducer.planner import advance_waves, plan_next
 from sim.reducer.selectors import Selector
 
@@ -266,8 +266,22 @@ def test_a_superseded_rollout_is_out_of_view():
 
 
 def test_a_budget_bears_only_on_the_hosts_it_lists():
-    twin = started({"c": ["a", "b", "d"]}, budgets=[(Selector(hosts=("a", "b")), 1)])
-    assert twin.plan() == [queue("a"), over_budget("b", 1, 1, "hosts:a,b"), queue("d")]
+    # a neither waits nor counts; b goes and counts; e is free again
+    twin = started({"c": ["a", "b", "d", "e"]}, budgets=[(Selector(hosts=("b", "d")), 1)])
+    assert twin.plan() == [queue("a"), queue("b"), over_budget("d", 1, 1, "hosts:b,d"), queue("e")]
+    # in flight, a does not count either
+    move(twin, {"a": "Soaking"})
+    assert twin.plan() == [queue("b"), over_budget("d", 1, 1, "hosts:b,d"), queue("e")]
+
+
+def test_a_rollout_without_an_equal_selector_does_not_count():
+    twin = started({"c": ["a"], "d": ["e"]}, budgets=[(ALL, 1)])
+    manifest = project_manifest(twin.fleet, "d", "r2")
+    twin.release({"d": replace(manifest, disruption_budgets=[ManifestBudget(Selector(channel="d"), ["a", "e"], 1)])})
+    (opening, _) = twin.plan()
+    twin.open(opening)
+    move(twin, {"e": "Activating"}, "d@r2")
+    assert twin.plan() == [queue("a")]
 
 
 def test_the_first_budget_that_is_used_up_is_named():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -14,6 +14,8 @@ from sim.reducer.effects import RecordRolloutTransition, UpdateCurrentWave
 from sim.reducer.errors import IllegalForState, StepError, Unimplemented
 from sim.reducer.records import RolloutRecord
 from sim.reducer.rollout import step
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ID = "stable@r2"
 STATES = ["Opening", "Active", "Converging", "Terminal", "Reverted", "Failed", "Superseded", "Pruned"]
@@ -153,7 +155,7 @@ LEADS_TO = {
 
 
 @given(st.lists(any_event, max_size=30))
-@settings(deadline=None, max_examples=500)
+@settings(UNTIMED, max_examples=500)
 def test_any_history(history):
     now = record("Opening", current_wave=0)
     for event in history:

@@ -6,10 +6,12 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim.reducer.selectors import Selector, matches, matches_plain, plain, selector_to_json, summary
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 WEB = {"name": "web-1", "channel": "stable", "tags": ["web", "eu"]}
 
@@ -131,7 +133,7 @@ hosts = st.fixed_dictionaries(
 
 
 @given(selectors, selectors, hosts)
-@settings(deadline=None)
+@UNTIMED
 def test_the_algebra(one, other, host):
     assert matches(Selector(not_=one), **host) is not matches(one, **host)
     both = matches(one, **host) and matches(other, **host)
@@ -140,6 +142,6 @@ def test_the_algebra(one, other, host):
 
 
 @given(selectors)
-@settings(deadline=None)
+@UNTIMED
 def test_written_and_read_again_it_is_equal(selector):
     assert msgspec.convert(json.loads(json.dumps(selector_to_json(selector))), Selector) == selector

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sim.reducer.actions import DeferDispatch, OpenRollout, QueueDispatch
 from sim.reducer.artifact import Budget, Channel, Edge, FleetArtifact, Host, RolloutPolicy, Wave
-from sim.reducer.gates import PlannerRules, RolloutSummary, View, ask
+from sim.reducer.gates import GATES, PlannerRules, RolloutSummary, View, ask
 from sim.reducer.index import PlanIndex
 from sim.reducer.manifest import project_manifest
 from sim.reducer.planner import advance_waves, plan_next
@@ -154,18 +154,23 @@ class Twin:
         assert outcome.requeued_parked == len(again)
         assert outcome.blocked == len(deferred)
         assert outcome.asked == len(deferred) + len(queued)
-        assert self.index.deferrals() == deferred
         assert self.told == {(one.rollout, one.host): (one.gate, one.reason) for one in deferred}
+        for one in queued:
+            self.last_queued[one.rollout, one.host] = self.now
+        self.passes.append((self.now, deferred))
+        self.check_deferrals()
+        return actions
+
+    def check_deferrals(self):
+        """What the last pass held back, whatever has happened since."""
+        deferred = self.passes[-1][1] if self.passes else []
+        assert self.index.deferrals() == deferred
         groups = Counter()
         for one in deferred:
             groups[one.rollout, self.wave(one.rollout, one.host), one.gate, one.reason] += 1
         assert sorted(self.index.blocked_groups(), key=str) == sorted(
             ((*key, hosts) for key, hosts in groups.items()), key=str
         )
-        for one in queued:
-            self.last_queued[one.rollout, one.host] = self.now
-        self.passes.append((self.now, deferred))
-        return actions
 
     def wave(self, rollout_id, host):
         waves = self.fleet.waves.get(self.summaries[rollout_id].channel)
@@ -189,6 +194,8 @@ class Twin:
                 seconds[*key, one.reason] += min(end, at) - start
                 own[one.rollout, one.host] += min(end, at) - start
         holds = self.index.finish(at)
+        order = [(one.rollout_id, one.wave is None, one.wave or 0, GATES.index(one.gate)) for one in holds]
+        assert order == sorted(set(order))
         assert {(one.rollout_id, one.wave, one.gate): one.hosts for one in holds} == {
             key: len(held) for key, held in hosts.items()
         }
@@ -344,6 +351,7 @@ def random_history(seed, shuffle=False, skewed=False, passes=25):
             twin.withdraw(luck.choice(sorted(twin.manifests)))
         for _ in range(luck.choice([0, 0, 1, 3, 8])):
             random_happening(luck, twin)
+        twin.check_deferrals()
         for action in twin.plan():
             if type(action) is OpenRollout and luck.random() < 0.9:
                 twin.open(action, due)
