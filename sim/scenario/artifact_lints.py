@@ -74,8 +74,7 @@ def lint_given_twice(text: str) -> Iterator[Lint]:
             kept.append(found)  # alive, so that no other table gets its id
         return found
 
-    # numbers stay text: one of some thousand digits is refused by `int`
-    decoded = json.loads(text, object_pairs_hook=table, parse_int=str)
+    decoded = json.loads(text, object_pairs_hook=table)
     tables = {f"{key}.": decoded.get(key) for key in ("hosts", "channels", "rolloutPolicies", "waves")}
     for prefix, found in {"": decoded, **tables}.items():
         for name in dict.fromkeys(twice.get(id(found), [])):
@@ -96,7 +95,11 @@ def _names(artifact: FleetArtifact) -> Iterator[Lint]:
             seen: set[str] = set()
             twice = [name for name in wave.hosts if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
             if twice:
-                yield Lint("error", f"waves.{channel}[{index}]", f"a duplicate name: lists {_some(twice)} twice")
+                yield Lint(
+                    "error",
+                    f"waves.{channel}[{index}]",
+                    f"a duplicate name: lists {_some(list(dict.fromkeys(twice)))} twice",
+                )
 
 
 def _channels(artifact: FleetArtifact) -> Iterator[Lint]:
@@ -139,6 +142,8 @@ def _edges(artifact: FleetArtifact) -> Iterator[Lint]:
     for key, edges, noun in (("edges", artifact.edges, "host"), ("channelEdges", artifact.channel_edges, "channel")):
         circle = _circle(edges)
         if circle:
+            if len(circle) > 9:
+                circle[4:-2] = [f"… {len(circle) - 6:,} more …"]
             yield Lint("error", key, f"a cycle: {' → '.join(circle)}; each {noun} waits for the one before, for good")
 
 
@@ -222,9 +227,8 @@ def _budgets(artifact: FleetArtifact) -> Iterator[Lint]:
             yield Lint("warning", place, "matches nobody")
         ignored = [key for key, part in (("not", budget.selector.not_), ("and", budget.selector.and_)) if part]
         if ignored:
-            yield Lint(
-                "warning", place, f"its selector's {' and '.join(f'`{key}`' for key in ignored)} is ignored here"
-            )
+            said = f"`{ignored[0]}` is" if len(ignored) == 1 else "`not` and `and` are"
+            yield Lint("warning", place, f"its selector's {said} ignored here")
         if budget.max_in_flight == 0 and found.hosts:
             yield Lint("warning", place, f"lets none of {_some(found.hosts)} go: a limit of 0")
 

@@ -265,6 +265,19 @@ class Weibull(Law):
         return whole if x == inf else whole * float(gammainc(1.0 + 1.0 / self.shape, self._power(x)))
 
 
+class _Sample:
+    """A sorted sample. Equal to itself alone: pydantic compares what a model has cached, and cannot compare arrays."""
+
+    def __init__(self, ordered: list[float]):
+        self.values = np.array(ordered)
+        self.size = len(ordered)
+        self._places = np.arange(self.size)
+
+    def quantile(self, share: Any) -> Any:
+        """The value at a share of the sample, of a number or an array."""
+        return np.interp(share * (self.size - 1), self._places, self.values)
+
+
 class Empirical(Law):
     """The inverse of a sample's distribution function, linear between order statistics: type 7 of Hyndman and Fan
     (1996). The sample is `values`, or the column `column` of the CSV file `file`, relative to the scenario file."""
@@ -284,11 +297,7 @@ class Empirical(Law):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any, info: ValidationInfo) -> Any:
-        if not isinstance(value, dict):
-            return value
-        if not value.keys() & {"values", "file", "column"}:
-            raise ValueError("expected `values`, or `file` and `column`")
-        if "file" not in value and "column" not in value:
+        if not isinstance(value, dict) or ("file" not in value and "column" not in value):
             return value
         if "values" in value:
             raise ValueError("expected either `values`, or `file` and `column`, not both")
@@ -305,13 +314,13 @@ class Empirical(Law):
         return sorted(values)
 
     @cached_property
-    def _sample(self) -> Floats:
-        return np.array(self.values)
+    def _sample(self) -> _Sample:
+        return _Sample(self.values)
 
     @cached_property
     def _mass(self) -> tuple[float, float]:
         """The shares of the sample's quantile function that the bounds leave, from and to."""
-        sample = self._sample
+        sample = self._sample.values
         low = 0.0 if self.min is None else _share(sample, self.min, "left")
         return low, 1.0 if self.max is None else _share(sample, self.max, "right")
 
@@ -328,14 +337,13 @@ class Empirical(Law):
         return self
 
     def _ppf(self, p: Any) -> Any:
-        sample = self._sample
-        return np.interp(p * (sample.size - 1), np.arange(sample.size), sample)
+        return self._sample.quantile(p)
 
     def mean(self) -> float:
         """The expected draw (s): the area under the quantile function between the bounds, over their distance."""
         sample = self._sample
         if sample.size == 1:
-            return float(sample[0])
+            return self.values[0]
         low, high = self._mass
         inner = np.arange(sample.size) / (sample.size - 1)
         at = np.concatenate([[low], inner[(inner > low) & (inner < high)], [high]])

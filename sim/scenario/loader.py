@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from sim.scenario.checks import Finding, check_artifact, check_generated, cross_check, meant, same_names
+from sim.scenario.checks import (
+    Finding,
+    check_artifact,
+    check_names,
+    check_policies,
+    check_probes,
+    check_releases,
+    meant,
+    names_of,
+)
 from sim.scenario.distributions import Constant
+from sim.scenario.fields import Part
 from sim.scenario.problems import Path as Place
 from sim.scenario.problems import Problem, ScenarioError
 from sim.scenario.reading import Lines, read_text, read_yaml
-from sim.scenario.schema import Fleet, GeneratedChannel, Release, Scenario
+from sim.scenario.schema import Fleet, GeneratedChannel, Scenario
 from sim.scenario.units import parse_duration, shown
 from sim.scenario.wording import dotted, finding, held, keys_at, parts_at
 from sim.scenario.write import plain
 
 __all__ = ["Problem", "ScenarioError", "load", "with_settings"]
+
+_INDEX = re.compile(r"[0-9]{1,9}")
+_Part = TypeVar("_Part", bound=Part)
 
 
 def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Scenario:
@@ -101,8 +115,10 @@ def _assign(data: Any, path: str, value: object) -> Place:
         if not key:
             raise LookupError("no such setting: expected keys with a dot between them, such as rules.deferred")
         if isinstance(inside, list):
-            if not key.isdecimal() or int(key) >= len(inside):
-                raise LookupError(f"no such setting: {where} has {len(inside)} entries, counted from 0; got {key!r}")
+            if not _INDEX.fullmatch(key) or int(key) >= len(inside):
+                raise LookupError(
+                    f"no such setting: {where} has {len(inside)} entries, counted from 0; got {shown(key)}"
+                )
             step: str | int = int(key)
         elif isinstance(inside, dict):
             step = key
@@ -158,60 +174,44 @@ def _validate(data: dict[str, Any], folder: Path, fleet: Fleet | None = None) ->
         scenario = Scenario.model_validate(given, context=context)
     except ValidationError as error:
         findings = [finding(one) for one in error.errors(include_url=False)]
-    # what is right by itself is checked against the rest all the same, so that all errors are told at once
-    known_fleet = scenario.fleet if scenario else fleet or _valid(Fleet, given.get("fleet"), context)
-    releases = scenario.releases if scenario else _each(Release, given.get("releases"), context)
-    probes = [probe.name for probe in scenario.probes] if scenario else _names(given.get("probes"))
+    # what can be told between the sections is told all the same, so that all errors are told at once
+    known_fleet = scenario.fleet if scenario else fleet or _valid(Fleet, data.get("fleet"), context)
     channels: list[str] | None = None
     if known_fleet is not None and known_fleet.artifact is not None:
         channels = list(known_fleet.artifact.channels)
         findings += check_artifact(known_fleet.artifact)
-    elif known_fleet is not None and known_fleet.generate is not None:
-        channels = list(known_fleet.generate.channels)
-        findings += check_generated(known_fleet.generate.channels, list(known_fleet.generate.policies))
-    else:
-        generated = _inside(_inside(given, "fleet"), "generate")
-        declared = _inside(generated, "channels")
-        if declared:
-            channels = list(declared)
+    generate = _inside(_inside(data, "fleet"), "generate")
+    declared = _inside(generate, "channels")
+    if declared:
+        channels = list(declared)
+        findings += check_policies(declared, list(_inside(generate, "policies")))
+        if fleet is None:
             each = {name: _valid(GeneratedChannel, one, context) for name, one in declared.items()}
-            right = {name: one for name, one in each.items() if one is not None}
-            findings += check_generated(right, list(_inside(generated, "policies")))
-    findings += same_names(probes)
-    findings += cross_check(channels, [name for name in probes if name is not None], releases)
+            findings += check_names({name: one for name, one in each.items() if one is not None})
+    findings += check_probes(data.get("probes"))
+    findings += check_releases(channels, names_of(data.get("probes")), data.get("releases"))
     return findings, None if findings else scenario
 
 
-def _inside(data: Any, key: str) -> dict[str, Any]:
+def _inside(data: dict[str, Any], key: str) -> dict[str, Any]:
     """The section with a key, empty if there is none."""
-    found = data.get(key) if isinstance(data, dict) else None
+    found = data.get(key)
     return found if isinstance(found, dict) else {}
 
 
-def _names(values: object) -> list[str | None]:
-    entries = values if isinstance(values, list) else []
-    names = (entry.get("name") if isinstance(entry, dict) else None for entry in entries)
-    # one without a name is told elsewhere, and keeps its place in the count
-    return [name if isinstance(name, str) else None for name in names]
-
-
-def _valid(kind: type[Any], value: object, context: dict[str, Any]) -> Any:
+def _valid(kind: type[_Part], value: object, context: dict[str, Any]) -> _Part | None:
     try:
-        return TypeAdapter(kind).validate_python(value, context=context)
+        return kind.model_validate(value, context=context)
     except ValidationError:
         return None
 
 
-def _each(kind: type[Any], values: object, context: dict[str, Any]) -> list[Any]:
-    return [_valid(kind, value, context) for value in values] if isinstance(values, list) else []
-
-
 def _problems(findings: list[Finding], data: Any, file: str, lines: Lines, told: list[Problem]) -> list[Problem]:
     """All that is wrong, in the order of the file; of what was told when it was read there is no more to say."""
-    places = {problem.path for problem in told}
+    places = {(problem.line, problem.path) for problem in told}
     problems = set(told)
     for place, message in findings:
-        path = dotted(place, data)
-        if path not in places:
-            problems.add(Problem(file, lines.of(held(place, data)) or 1, path, message))
+        line, path = lines.of(held(place, data)) or 1, dotted(place, data)
+        if (line, path) not in places:
+            problems.add(Problem(file, line, path, message))
     return sorted(problems, key=lambda problem: (problem.line or 0, problem.path, problem.message))

@@ -25,8 +25,12 @@ from sim.scenario.units import parse_duration, shown
 
 DEEPEST = 64
 """How deep a scenario file may nest."""
-MOST_NODES = 1_000_000
+MOST_NODES = 500_000
 """How many values a scenario file may hold once its aliases are written out."""
+
+
+MOST_VALUES = 100_000
+"""How many values of a CSV file are taken: they are written into the scenario when it is saved."""
 
 
 class Lines:
@@ -83,7 +87,9 @@ def read_yaml(text: str, file: str) -> tuple[Any, Lines, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(part for part in (error.context, error.problem) if part)
-        raise ScenarioError([Problem(file, mark.line + 1 if mark else None, "", f"is no YAML: {said}")]) from None
+        # what lacks its end is marked behind the last line
+        place = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
+        raise ScenarioError([Problem(file, place, "", f"is no YAML: {said}")]) from None
     except (yaml.YAMLError, ValueError) as error:
         before = text.encode(errors="replace")[: getattr(error, "position", 0)]
         line = before.count(b"\n") + 1
@@ -161,9 +167,9 @@ class _Builder:
         self._left = MOST_NODES
 
     def build(self, node: yaml.Node, place: Place, depth: int) -> Any:
-        line = node.start_mark.line + 1
         if not self.lines.has(place):
-            self.lines.note(place, line)
+            self.lines.note(place, node.start_mark.line + 1)
+        line = self.lines.of(place) or 1  # that of the key, where there is one
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
             # an alias to what holds it, or aliases of aliases: written out, the file has no end, or nearly so
@@ -289,6 +295,8 @@ def read_column(folder: Path | None, file: str, column: str) -> list[float]:
                 raise ValueError(f"{file}, line {rows.line_num}, column {column}: {error}") from None
     except csv.Error as error:
         raise ValueError(f"{file}, line {rows.line_num}: {error}") from None
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"expected at most {MOST_VALUES:,} values in {file}, got {len(values):,}; a sample will do")
     if not values:
         raise ValueError(f"expected values in {file}, got only the header {shown(column)}")
     return values

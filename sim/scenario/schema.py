@@ -178,7 +178,7 @@ class Fleet(Part):
     def _one_of_two(self, info: ValidationInfo) -> Fleet:
         if (self.resolved is None) == (self.generate is None):
             raise ValueError("expected either `resolved` or `generate`")
-        if self.resolved is not None:
+        if self.resolved is not None and self._artifact is None:  # one that was read before stays as it was
             folder = (info.context or {}).get("folder") or Path()
             try:
                 self._artifact, self._warnings = read_artifact(folder / self.resolved)
@@ -372,9 +372,13 @@ class Override(Part):
     boot_failure: Probability = _NOT_GIVEN
     online: Online = _NOT_GIVEN
 
-    @model_serializer(mode="wrap")
-    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in write(self).items() if key in self.model_fields_set}
+    @model_serializer(mode="plain")
+    def _as_written(self) -> dict[str, Any]:
+        given = HostSettings.model_construct(**self.given())
+        return {
+            "match": self.match.model_dump(by_alias=True),
+            **given.model_dump(by_alias=True, exclude_unset=True),
+        }
 
     def given(self) -> dict[str, Any]:
         """The settings that it gives, by key."""

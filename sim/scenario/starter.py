@@ -9,9 +9,8 @@ from pathlib import Path
 import yaml
 
 from sim.scenario.lints import lint_artifact
+from sim.scenario.problems import Problem, ScenarioError
 from sim.scenario.reading import read_artifact
-
-SCHEMA_NAME = "scenario.schema.json"
 
 
 def starter(artifact: Path | None, target: Path) -> str:
@@ -22,10 +21,12 @@ def starter(artifact: Path | None, target: Path) -> str:
             comments; None for a generated fleet.
 
     Raises:
-        ScenarioError: the artifact cannot be read.
+        ScenarioError: the artifact cannot be read, or not be named in a scenario.
     """
     fleet, releases = (_GENERATED, _RELEASE) if artifact is None else _resolved(artifact, target)
-    name = _text(target.name.split(".")[0] or "rollout")
+    # a file's name need not be text
+    stem = target.name.split(".")[0].encode(errors="replace").decode().strip()
+    name = _text(stem or "rollout")
     return f"""\
 # A nixfleet-sim scenario. Durations are 90s, 15m, 4h, 2d or plain seconds. Every key that is left out has a default:
 # `nixfleet-sim run THIS --out DIR` writes them all to DIR/scenario.yaml.
@@ -84,6 +85,11 @@ def _resolved(artifact: Path, target: Path) -> tuple[str, str]:
     lints = [(lint.severity, f"{lint.place}: {lint.text}") for lint in lint_artifact(fleet)]
     notes = [("warning", warning) for warning in older] + lints
     path = os.path.relpath(artifact.resolve(), target.resolve().parent)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        said = "expected a path of UTF-8 text, to be named in a scenario"
+        raise ScenarioError([Problem(str(artifact), None, "", said)]) from None
     hosts: dict[str, int] = {}
     for host in fleet.hosts.values():
         hosts[host.channel] = hosts.get(host.channel, 0) + 1

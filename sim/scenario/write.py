@@ -50,5 +50,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # in other styles some of the line ends of Unicode would come back as a space
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
 for _tag, (_pattern, _begins) in PLAIN.items():
     _Dumper.add_implicit_resolver(_tag, _pattern, _begins)
