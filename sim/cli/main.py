@@ -23,7 +23,9 @@ def main() -> NoReturn:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    # not KeyboardInterrupt: a second one, on the way out, would meet nobody to catch it and print a traceback
+    # a second one, on the way out, would meet a half-cleared interpreter; and not KeyboardInterrupt, which prints a
+    # traceback where nobody catches it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(130)
 
 
