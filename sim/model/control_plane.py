@@ -23,6 +23,7 @@ from sim.reducer.effects import (
     RecordTransition,
     RemoteAppendEventLog,
     RemoteInsertQuarantine,
+    UpdateCurrentWave,
 )
 from sim.reducer.errors import StepError
 from sim.reducer.events import (
@@ -61,6 +62,7 @@ class ControlPlane:
         self.index = index
         self.rollouts: list[Rollout] = []
         self.by_id: dict[str, Rollout] = {}
+        self._unasked: list[Rollout] = []
         self.releases = world.fleet.releases
         self._seen: dict[str, ChannelRelease] = {}
         self._future = sorted({one.release.at for releases in self.releases.values() for one in releases})
@@ -124,6 +126,9 @@ class ControlPlane:
             return
         world.dirty = False
         now = world.clock.now
+        for rollout in self._unasked:
+            rollout.asked_at = now
+        self._unasked.clear()
         outcome = self.index.plan(now)
         for rollout_id, wave in outcome.advanced.items():
             self._promote(self.by_id[rollout_id], wave, now)
@@ -206,6 +211,7 @@ class ControlPlane:
             one for one in self.rollouts if one.channel == channel and one.record.state not in ("Superseded", "Pruned")
         ]
         self.rollouts.append(rollout)
+        self._unasked.append(rollout)
         self.by_id[rollout.rollout_id] = rollout
         world.tally.moments("rollouts_opened").append(now)
         if world.journal is not None:
@@ -329,15 +335,17 @@ class ControlPlane:
             self._reports[type(report)](now)
             mirror = rollout.mirrors.get(number)
             if mirror is None:
-                self._drop("unknown", now)
+                self._drop("unknown", now, rollout, host, report)
             elif report.seq <= mirror.last_event_seq:
-                self._drop("SeqRegression", now)
+                self._drop("SeqRegression", now, rollout, host, report)
             else:
                 self._step(rollout, host, mirror, remote_event(report), now)
 
-    def _drop(self, kind: str, now: float) -> None:
+    def _drop(self, kind: str, now: float, rollout: Rollout, host: Host, report: Report) -> None:
         self._dropped.append(now)
         self._reject(kind, now)
+        if self.world.journal is not None:
+            self.world.journal.rejected(now, rollout, host, report, kind)
 
     def _reject(self, kind: str, now: float) -> None:
         self.world.tally.moments(f"rejected.{kind}").append(now)
@@ -351,6 +359,8 @@ class ControlPlane:
         except StepError as error:
             self._refused.append(now)
             self._reject(type(error).__name__, now)
+            if world.journal is not None:
+                world.journal.rejected(now, rollout, host, event, type(error).__name__)
             return
         number = host.number
         if world.adjusts:
@@ -429,14 +439,18 @@ class ControlPlane:
             return
         rollout.record = after
         for effect in effects:
-            # UpdateCurrentWave is not logged, and follows only from WaveAdvanced, which nothing here feeds
-            if type(effect) is RecordRolloutTransition:
-                self._effects.append(now)
-                self._changed(rollout, now)
-                if effect.to == "Terminal":
-                    self.index.rollout_terminal(rollout.rollout_id)
-                if world.journal is not None:
-                    world.journal.rollout_move(now, rollout, effect)
+            match effect:
+                case RecordRolloutTransition():
+                    self._effects.append(now)
+                    self._changed(rollout, now)
+                    if effect.to == "Terminal":
+                        self.index.rollout_terminal(rollout.rollout_id)
+                    if world.journal is not None:
+                        world.journal.rollout_move(now, rollout, effect)
+                case UpdateCurrentWave():
+                    raise AssertionError("only WaveAdvanced has this effect, and the control plane never feeds it")
+                case _:
+                    assert_never(effect)
 
     # -- heartbeats
 
@@ -489,6 +503,8 @@ class ControlPlane:
     def _make_up(self, rollout: Rollout, host: Host, event: HostEvent, now: float) -> None:
         """Step a mirror with what no agent has reported."""
         self._made_up.append(now)
+        if self.world.journal is not None:
+            self.world.journal.made_up(now, rollout, host, event)
         self._step(rollout, host, rollout.mirrors[host.number], event, now)
 
     def heartbeat_may_change(self, host: Host) -> bool:

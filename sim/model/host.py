@@ -210,6 +210,8 @@ class Host:
         self.online = online
         self.presence += ((world.clock.now, online),)
         world.online_count += 1 if online else -1
+        if world.journal is not None:
+            world.journal.host_event(world.clock.now, self, "online" if online else "offline", {})
         if online:
             if self.disk:
                 waiting, self.disk = self.disk, None
@@ -278,10 +280,17 @@ class Host:
         world.restless -= matters
         if not self.online:
             world.dirty |= matters  # lost: the next pass has to queue it again
+            if world.journal is not None:
+                world.journal.delivery(now, rollout, self, "lost")
             return
         if world.control_plane.refuses(rollout, now):
+            if world.journal is not None:
+                world.journal.delivery(now, rollout, self, "refused")
             return
         record = self.records.get(rollout.number)
+        if world.journal is not None:
+            accepted = record is None or record.state == "Pending"
+            world.journal.delivery(now, rollout, self, "accepted" if accepted else "ignored")
         if record is None and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
             self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
         rollout.begun.add(self.number)
@@ -333,6 +342,7 @@ class Host:
                 world.restless += 1
             elif record.state == "Soaking":
                 world.restless -= 1
+                world.failing.note(number, self.number, False, world.clock.now)
                 world.recurrence.left_soaking(self, rollout)
         last = None
         for effect in effects:
@@ -473,6 +483,8 @@ class Host:
         soaking = sum(record.state == "Soaking" for record in self.records.values())
         world.recurrence.agent_stopped(self)
         world.restless -= soaking
+        for number in self.records:
+            world.failing.note(number, self.number, False, world.clock.now)
         self.records.clear()
         if world.journal is not None:
             world.journal.host_event(world.clock.now, self, "reboot", {"closure": closure})
@@ -526,6 +538,8 @@ class Host:
             if ours is None or ORDER[ours.state] < ORDER[theirs.state]:
                 self.records[rollout.number] = theirs
                 moved.add(rollout.number)
+                if world.journal is not None:
+                    world.journal.adopted(world.clock.now, rollout, self, ours, theirs)
                 if theirs.state == "Soaking":
                     world.restless += 1
         always = world.rules.probe_restart == "heartbeat"
@@ -569,6 +583,10 @@ class Host:
         status: ProbeStatus = "fail" if failing else "pass"
         reason = "probe failed" if failing else None
         self.apply(rollout, LocalProbeResult(self._seq(rollout), probe.name, probe.mode, status, now, reason))
+        if probe.mode == "enforce":
+            world = self.world
+            failed = failing_probes(self.records[rollout.number])
+            world.failing.note(rollout.number, self.number, bool(failed), now)
 
     # -- advance tick
 
@@ -586,7 +604,7 @@ class Host:
         sustained = self.world.settings.sustained_failure
         for rollout in self.soaking():
             record = self.records[rollout.number]
-            failing = [n for n, e in record.probes.items() if e.mode == "enforce" and e.status == "fail"]
+            failing = failing_probes(record)
             since = record.probe_failure_first_at
             if failing and since is not None and now - since >= sustained:
                 self.apply(
@@ -602,6 +620,11 @@ class Host:
             elif not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
                 closure = record.current_closure or ""
                 self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure))
+
+
+def failing_probes(record: HostRecord) -> list[str]:
+    """The enforce probes whose latest result is fail."""
+    return [name for name, entry in record.probes.items() if entry.mode == "enforce" and entry.status == "fail"]
 
 
 def can_converge(record: HostRecord) -> bool:

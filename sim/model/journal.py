@@ -1,8 +1,11 @@
 """Every single thing that happens, on request: the rows of the frame `events` (page 9, `--events`).
 
 A row is {at, cp_at, what, rollout_id, host, detail}: `at` is the agent's time and `cp_at` the control plane's
-(seconds; None on the side where it has none), `what` one of `report`, `move`, `dispatch`, `taken`, `gate`,
-`rollout_event`, `rollout_move`, `promotion`, `opened`, `quarantine`, `reboot`, `boot`, and `detail` the fields of it.
+(seconds; None on the side where it has none), `what` one of `report`, `rejected` (a report, or what a heartbeat was
+taken to mean, that the control plane's record refuses), `move`, `dispatch`, `taken`, `delivery`, `gate`,
+`rollout_event`, `rollout_move`, `promotion`, `opened`, `quarantine`, `heartbeat` (one by which the control plane makes
+a step that no agent reported; the report logged for it follows), `adopted` (an agent takes a record from a heartbeat's
+reply), `reboot`, `boot`, `online`, `offline`, and `detail` the fields of it.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import msgspec
 from sim.model.host import Host
 from sim.model.rollouts import Rollout
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
-from sim.reducer.events import RolloutEvent
+from sim.reducer.events import HostEvent, RolloutEvent
 from sim.reducer.payloads import Report
+from sim.reducer.records import HostRecord
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -59,9 +63,27 @@ class Journal:
         self._row(now, None, what, None, host.name, detail)
 
     def logged(self, now: float, rollout: Rollout, host: Host, report: Report) -> None:
-        fields = {**msgspec.to_builtins(report)}
+        self._told(now, "report", rollout, host, report, {})
+
+    def rejected(self, now: float, rollout: Rollout, host: Host, told: Report | HostEvent, error: str) -> None:
+        self._told(now, "rejected", rollout, host, told, {"error": error})
+
+    def _told(
+        self, now: float, what: str, rollout: Rollout, host: Host, told: Report | HostEvent, more: dict[str, Any]
+    ) -> None:
+        fields = {**msgspec.to_builtins(told)}
         sent = next((fields[key] for key in REPORTED_AT if key in fields), None)
-        self._row(sent, now, "report", rollout.rollout_id, host.name, {"kind": type(report).__name__, **fields})
+        kind = type(told).__name__.removeprefix("Remote")
+        self._row(sent, now, what, rollout.rollout_id, host.name, {"kind": kind, **more, **fields})
+
+    def made_up(self, now: float, rollout: Rollout, host: Host, event: HostEvent) -> None:
+        kind = type(event).__name__.removeprefix("Remote")
+        self._row(None, now, "heartbeat", rollout.rollout_id, host.name, {"kind": kind})
+
+    def adopted(self, now: float, rollout: Rollout, host: Host, ours: HostRecord | None, theirs: HostRecord) -> None:
+        if theirs.state != "Pending":  # that changes nothing, and whether it is looked at depends on the fidelity
+            detail = {"from": None if ours is None else ours.state, "to": theirs.state}
+            self._row(now, None, "adopted", rollout.rollout_id, host.name, detail)
 
     def queued(self, now: float, rollout: Rollout, host: Host, closure: str, soak_due_at: float | None) -> None:
         detail = {"target_closure": closure, "soak_due_at": soak_due_at}
@@ -69,6 +91,10 @@ class Journal:
 
     def taken(self, now: float, rollout: Rollout, host: Host) -> None:
         self._row(now, now, "taken", rollout.rollout_id, host.name, {})
+
+    def delivery(self, now: float, rollout: Rollout, host: Host, outcome: str) -> None:
+        """`accepted`, `ignored` (it has the dispatch already), `lost` (the host is offline) or `refused` (too old)."""
+        self._row(now, None, "delivery", rollout.rollout_id, host.name, {"outcome": outcome})
 
     def gate(self, now: float, rollout_id: str, host: str, gate: str | None, reason: str | None) -> None:
         self._row(None, now, "gate", rollout_id, host, {"gate": gate, "reason": reason})

@@ -43,6 +43,8 @@ class RolloutLog(msgspec.Struct):
     hosts: NDArray[np.int32]
     wave: NDArray[np.int32]
     """The wave the gates see: index of the first wave listing the host, 0 without waves, -1 where none lists it."""
+    unchanged: NDArray[np.bool_]
+    """Whether the release left the host as it was."""
     wave_count: int
     wave_opened_at: dict[int, float]
     first_dispatch_at: dict[int, float]
@@ -50,7 +52,11 @@ class RolloutLog(msgspec.Struct):
     """Wave left behind -> how many of its hosts were `Deferred` at that moment."""
     probe_runs: NDArray[np.int64]
     probe_fails: NDArray[np.int64]
+    failing_s: NDArray[np.float64]
+    """Seconds in which an enforce probe's latest result was fail while the host soaked, by the agent's clock."""
     blocked_s: NDArray[np.float64]
+    asked_at: float | None
+    """When the planner first asked the gates about its hosts (s): the pass after the opening."""
     stall: Stall | None
 
 
@@ -85,6 +91,29 @@ class MoveLog:
             target=(what & 7).astype(np.int8),
             at=np.array(self.at, dtype=np.float64),
         )
+
+
+class FailingTime:
+    """How long the enforce probes of each (rollout, host) have failed while it soaked, by the agent's clock (s)."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[int, int], float] = {}
+        self._seconds: dict[tuple[int, int], float] = {}
+
+    def note(self, rollout: int, host: int, failing: bool, now: float) -> None:
+        """Whether an enforce probe's latest result is fail, from now (s) on."""
+        key = (rollout, host)
+        if failing:
+            self._since.setdefault(key, now)
+        elif key in self._since:
+            self._seconds[key] = self._seconds.get(key, 0.0) + now - self._since.pop(key)
+
+    def upto(self, at: float) -> dict[tuple[int, int], float]:
+        """Seconds by (rollout, host) up to time `at` (s), where there are any."""
+        seconds = dict(self._seconds)
+        for key, since in self._since.items():
+            seconds[key] = seconds.get(key, 0.0) + max(0.0, at - since)
+        return seconds
 
 
 class Recording(msgspec.Struct):

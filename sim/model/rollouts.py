@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.model.fleet import ChannelRelease
 from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
 
@@ -12,8 +10,8 @@ class Rollout:
     """One rollout. `number` is its place in the order of opening; hosts are named by host number."""
 
     __slots__ = (
+        "asked_at",
         "begun",
-        "blocked_s",
         "changed_at",
         "channel",
         "converged",
@@ -85,7 +83,7 @@ class Rollout:
         self.first_dispatch_at: dict[int, float] = {}
         self.deferred_at_promotion: dict[int, int] = {}
         self.changed_at = record.opened_at
-        self.blocked_s = np.zeros(len(hosts))
+        self.asked_at: float | None = None
 
     def soak_of(self, host: int) -> float:
         """Seconds of soak of a host."""

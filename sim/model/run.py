@@ -148,6 +148,8 @@ def _set_up(world: World) -> None:
             stays = world.stays("online", host.number, online)
             if not stays.is_up(0):
                 host.available = host.online = False
+                if world.journal is not None:
+                    world.journal.host_event(0.0, host, "offline", {})
                 host.presence = ((-1.0, False),)
                 world.online_count -= 1
             env.process(host.availability(stays))
@@ -192,7 +194,7 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
         replication=replication,
         fidelity=world.scenario.fidelity,
         host_names=world.fleet.names,
-        rollouts=[_log(world, rollout, end) for rollout in plane.rollouts],
+        rollouts=[_log(world, rollout, end, ended_at) for rollout in plane.rollouts],
         agent=world.agent_moves.columns(),
         mirror=world.mirror_moves.columns(),
         gates=gates,
@@ -212,11 +214,13 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
 REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown", "Unimplemented")
 
 
-def _log(world: World, rollout: Rollout, end: str) -> RolloutLog:
+def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLog:
     hosts = rollout.hosts
     kept = [world.probe_runs.get((rollout.number, host), ()) for host in hosts]
     seconds = world.control_plane.index.blocked_seconds(rollout.rollout_id)
     names = world.fleet.names
+    failing = world.failing.upto(ended_at)
+    number = rollout.number
     record = rollout.record
     return RolloutLog(
         rollout_id=rollout.rollout_id,
@@ -229,12 +233,15 @@ def _log(world: World, rollout: Rollout, end: str) -> RolloutLog:
         current_wave=record.current_wave,
         hosts=np.array(hosts, dtype=np.int32),
         wave=np.array([rollout.wave_of[host] for host in hosts], dtype=np.int32),
+        unchanged=np.array([host in rollout.release.unchanged for host in hosts], dtype=np.bool_),
         wave_count=rollout.wave_count,
         wave_opened_at=rollout.wave_opened_at,
         first_dispatch_at=rollout.first_dispatch_at,
         deferred_at_promotion=rollout.deferred_at_promotion,
         probe_runs=np.array([sum([one.n for one in runs]) for runs in kept], dtype=np.int64),
         probe_fails=np.array([sum([one.fails for one in runs]) for runs in kept], dtype=np.int64),
+        failing_s=np.array([failing.get((number, host), 0.0) for host in hosts]) if failing else np.zeros(len(hosts)),
+        asked_at=rollout.asked_at,
         blocked_s=np.array([seconds.get(names[host], 0.0) for host in hosts]) if seconds else np.zeros(len(hosts)),
         stall=stall_of(world, rollout) if end == "quiescent" else None,
     )

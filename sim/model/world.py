@@ -11,7 +11,7 @@ from sim.model.fleet import Fleet
 from sim.model.host import Host, ProbeRuns
 from sim.model.load import Tally
 from sim.model.luck import FIRST_STAY, Flakes, Stays
-from sim.model.recording import MoveLog
+from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
 from sim.scenario.schema import Probe, Scenario
@@ -82,6 +82,7 @@ class World:
         self.tally = Tally()
         self.agent_moves = MoveLog()
         self.mirror_moves = MoveLog()
+        self.failing = FailingTime()
         self.journal: Journal | None = None
         self.recording = record_events
         self.probe_runs: dict[tuple[int, int], list[ProbeRuns]] = {}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim.model.recording import Moves, Recording
 from sim.reducer.records import STATES
+from sim.result.measures import PARTS, verified_at_promotion, wave_parts
 from sim.result.tracks import PENDING, Floats, Ints, Tracks, tracks
 
 NAMES = ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load", "events")
@@ -101,6 +102,7 @@ def hosts(recording: Recording, track: Tracks) -> pd.DataFrame:
     columns["blocked_s"] = _concatenated([log.blocked_s for log in logs], np.float64)
     columns["probe_runs"] = _concatenated([log.probe_runs for log in logs], np.int64)
     columns["probe_fails"] = _concatenated([log.probe_fails for log in logs], np.int64)
+    columns["failing_s"] = _concatenated([log.failing_s for log in logs], np.float64)
     return pd.DataFrame(columns)
 
 
@@ -118,6 +120,8 @@ def waves(recording: Recording, track: Tracks) -> pd.DataFrame:
         counts = np.bincount(wave[wave >= 0], minlength=log.wave_count)
         last_eligible = _last(eligible[part], wave, log.wave_count)
         last_converged = _last(converged[part], wave, log.wave_count)
+        verified = verified_at_promotion(log, counts)
+        parts = wave_parts(log, track, part)
         for index in range(log.wave_count):
             opened_at = log.wave_opened_at.get(index, np.nan)
             rows.append(
@@ -133,6 +137,8 @@ def waves(recording: Recording, track: Tracks) -> pd.DataFrame:
                     "eligible_per_h": _per_hour(int(counts[index]), last_eligible[index] - opened_at),
                     "converged_per_h": _per_hour(int(counts[index]), last_converged[index] - opened_at),
                     "deferred_at_promotion": log.deferred_at_promotion.get(index),
+                    "verified_at_promotion": verified[index],
+                    **{part: seconds[index] for part, seconds in parts.items()},
                 }
             )
     types = {
@@ -143,6 +149,8 @@ def waves(recording: Recording, track: Tracks) -> pd.DataFrame:
         **dict.fromkeys(("opened_at", "first_dispatch_at", "eligible_at", "converged_at"), "float64"),
         **dict.fromkeys(("eligible_per_h", "converged_per_h"), "float64"),
         "deferred_at_promotion": "Int64",
+        "verified_at_promotion": "float64",
+        **dict.fromkeys(PARTS, "float64"),
     }
     return _frame(rows, types)
 

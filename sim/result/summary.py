@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sim.model.recording import Recording, RolloutLog, Stall
+from sim.model.recording import Recording, Stall
 from sim.reducer.records import STATES
 from sim.result.frames import waves
+from sim.result.measures import PARTS, exposure
 from sim.result.tracks import Floats, Tracks
 
 QUANTILES = (50, 90, 99, 100)
@@ -37,14 +38,15 @@ def summary(recording: Recording, track: Tracks) -> dict[str, Any]:
             "rollout_steps": int(recording.rollout_steps),
         },
         "rollouts": [
-            _rollout(log, track, number, by_rollout[log.rollout_id]) for number, log in enumerate(recording.rollouts)
+            _rollout(recording, track, number, by_rollout[log.rollout_id])
+            for number, log in enumerate(recording.rollouts)
         ],
         "load": _load(recording),
     }
 
 
-def _rollout(log: RolloutLog, track: Tracks, number: int, wave_rows: pd.DataFrame) -> dict[str, Any]:
-    rows = track.rows(number)
+def _rollout(recording: Recording, track: Tracks, number: int, wave_rows: pd.DataFrame) -> dict[str, Any]:
+    log, rows = recording.rollouts[number], track.rows(number)
     counts = np.bincount(track.state[rows], minlength=len(STATES))
     return {
         "rollout_id": log.rollout_id,
@@ -55,6 +57,7 @@ def _rollout(log: RolloutLog, track: Tracks, number: int, wave_rows: pd.DataFram
         "hosts": len(log.hosts),
         "current_wave": int(log.current_wave),
         "states": {state: int(counts[n]) for n, state in enumerate(STATES)},
+        "time_to_eligible_s": quantiles(track.eligible_by_agent[rows] - log.opened_at),
         "time_to_converged_s": quantiles(track.reached[rows] - log.opened_at),
         "waves": [
             {
@@ -66,10 +69,13 @@ def _rollout(log: RolloutLog, track: Tracks, number: int, wave_rows: pd.DataFram
                 "converged_at_s": _number(row["converged_at"]),
                 "eligible_per_h": _number(row["eligible_per_h"]),
                 "converged_per_h": _number(row["converged_per_h"]),
+                "verified_at_promotion": _number(row["verified_at_promotion"]),
+                "parts": {part: float(row[part]) for part in PARTS},
             }
             for row in wave_rows.to_dict("records")
         ],
         "stalled": _stalled(log.stall),
+        "exposure": exposure(recording, track, number),
     }
 
 

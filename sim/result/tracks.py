@@ -18,7 +18,7 @@ from sim.reducer.records import STATES
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-PENDING, DEFERRED, CONVERGED = (STATES.index(state) for state in ("Pending", "Deferred", "Converged"))
+PENDING, ACTIVATING, DEFERRED, SOAKING, CONVERGED, FAILED, REVERTED = range(len(STATES))
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Tracks:
     """The mirror's state at the end, as an index of `STATES`."""
     reached: Floats
     """Time (s) of convergence by `transitions.at`: the agent's, or the mirror's where the agent made no such step."""
+    took: Floats
+    """Time (s) at which the host first ran the target, likewise: it began to soak; NaN where never."""
+    deferred: Floats
+    """Time (s) of the first deferral, likewise."""
 
     def rows(self, rollout: int) -> slice:
         """The rows of a rollout."""
@@ -48,6 +52,11 @@ class Tracks:
     def eligible(self) -> Floats:
         """Time (s) at which the mirror first was `Converged` or `Deferred`, per row; NaN where never."""
         return np.fmin(self.entered[:, DEFERRED], self.entered[:, CONVERGED])
+
+    @property
+    def eligible_by_agent(self) -> Floats:
+        """Time (s) at which the host first was ordering-eligible by `transitions.at`; NaN where never."""
+        return np.fmin(self.deferred, self.reached)
 
 
 def tracks(recording: Recording) -> Tracks:
@@ -74,10 +83,14 @@ def tracks(recording: Recording) -> Tracks:
     everyone = np.arange(total)
     stayed[everyone, state] = np.maximum(recording.ended_at - entered[everyone, state], 0.0)
 
-    reached = entered[:, CONVERGED].copy()
-    done = recording.agent.target == CONVERGED
-    agents = find(recording.agent)[done]
-    reached[agents[::-1]] = recording.agent.at[done][::-1]
+    agents = find(recording.agent)
+
+    def first(state: int) -> Floats:
+        """By `transitions.at`: the agent's first move into the state, or the mirror's where the agent made none."""
+        at: Floats = entered[:, state].copy()
+        moved = recording.agent.target == state
+        at[agents[moved][::-1]] = recording.agent.at[moved][::-1]
+        return at
 
     return Tracks(
         starts=starts,
@@ -87,7 +100,9 @@ def tracks(recording: Recording) -> Tracks:
         entered=entered,
         stayed=stayed,
         state=state,
-        reached=reached,
+        reached=first(CONVERGED),
+        took=first(SOAKING),
+        deferred=first(DEFERRED),
     )
 
 

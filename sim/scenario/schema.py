@@ -439,7 +439,11 @@ class ControlPlane(Part):
 
 
 class Rules(Part):
-    """The switches of the rollout's rules; the defaults are what the real system does (spec pages 3, 4 and 5)."""
+    """The switches of the rollout's rules (spec pages 3, 4 and 5).
+
+    The defaults are what the real system does, but for two: `quarantine: on` is its design and `recorded` what was
+    built; `dispatch_order: hostname` is steady where the real order is `shuffled`.
+    """
 
     deferred: Literal["converged", "strict"] = "converged"
     soak_from: Literal["open", "dispatch", "activation"] = "open"

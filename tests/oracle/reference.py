@@ -267,8 +267,8 @@ class Reference:
             turn = self.turn if phase >= self.phase else self.turn + 1
         heapq.heappush(self.heap, (t, turn, phase, key, next(self.count), action))
 
-    def at(self, t: float, host: Host, what: str, action: Callable[[], None]) -> None:
-        self.push(t, 0, (host.name, RANKS[what]), action)
+    def at(self, t: float, host: Host, what: str, action: Callable[[], None], place: int = 0) -> None:
+        self.push(t, 0, (host.name, RANKS[what], place), action)
 
     def run(self) -> Outcome:
         until, self.running = self.scenario.until, True
@@ -620,7 +620,8 @@ class Reference:
         )
         ticker.first, ticker.last_failed = False, fails
         interval = max(probe.interval, 5.0)
-        self.at(begin + (k + 1) * interval, host, "probe", lambda: self.probe_run(host, ticker, begin, k + 1))
+        place = host.probes.index(probe)  # of two probes at one time, the one declared first
+        self.at(begin + (k + 1) * interval, host, "probe", lambda: self.probe_run(host, ticker, begin, k + 1), place)
 
     def run_fails(self, host: Host, record: HostRecord, probe: Any, number: int) -> bool:
         release = self.release_of[record.rollout_id]

@@ -12,6 +12,7 @@ from sim.model.recording import MoveLog, Recording, RolloutLog, Stall, Waiting
 from sim.reducer.index import GateHold
 from sim.reducer.records import STATES
 from sim.result import frames
+from sim.result.measures import PARTS
 from sim.result.summary import quantiles, summary
 from sim.result.tracks import tracks
 
@@ -39,13 +40,16 @@ def rollout_log(rollout_id: str, hosts: str, wave: list[int], opened_at: float =
         "current_wave": 0,
         "hosts": np.array([HOSTS.index(host) for host in hosts], dtype=np.int32),
         "wave": np.array(wave, dtype=np.int32),
+        "unchanged": np.zeros(len(hosts), dtype=bool),
         "wave_count": max(1, max(wave) + 1),
         "wave_opened_at": {0: opened_at},
         "first_dispatch_at": {},
         "deferred_at_promotion": {},
         "probe_runs": np.zeros(len(hosts), dtype=np.int64),
         "probe_fails": np.zeros(len(hosts), dtype=np.int64),
+        "failing_s": np.zeros(len(hosts)),
         "blocked_s": np.zeros(len(hosts)),
+        "asked_at": opened_at,
         "stall": None,
     }
     return RolloutLog(**(fields | more))
@@ -166,7 +170,7 @@ def test_hosts(run: Recording) -> None:
         *("rollout_id", "channel", "host", "wave", "state"),
         *(f"{name}_at" for name in names),
         *(f"{name}_s" for name in names),
-        *("blocked_s", "probe_runs", "probe_fails"),
+        *("blocked_s", "probe_runs", "probe_fails", "failing_s"),
     ]
     assert frame["rollout_id"].tolist() == ["s@r1", "s@r1", "s@r1", "e@r2"]
     assert frame["channel"].tolist() == ["s", "s", "s", "e"]
@@ -186,7 +190,7 @@ def test_hosts(run: Recording) -> None:
 def test_waves(run: Recording) -> None:
     """Wave 0: one host, eligible and converged 26 s after its opening: 3600 / 26 an hour. Wave 1: `c` is neither."""
     frame = frames.waves(run, tracks(run))
-    zero, one, unlisted = frame.to_dict("records")
+    zero, one, unlisted = frame.drop(columns=[*PARTS]).to_dict("records")
     assert zero | {"deferred_at_promotion": int(zero["deferred_at_promotion"])} == {
         "rollout_id": "s@r1",
         "channel": "s",
@@ -199,6 +203,7 @@ def test_waves(run: Recording) -> None:
         "eligible_per_h": 3600 / 26,
         "converged_per_h": 3600 / 26,
         "deferred_at_promotion": 0,
+        "verified_at_promotion": 1.0,
     }
     assert (one["hosts"], one["opened_at"], one["first_dispatch_at"]) == (2, 30.0, 45.0)
     assert all(np.isnan(one[name]) for name in ("eligible_at", "converged_at", "eligible_per_h", "converged_per_h"))
@@ -328,7 +333,7 @@ def test_summary(run: Recording) -> None:
     }
     assert list(first["waves"][0]) == [
         *("index", "hosts", "opened_at_s", "first_dispatch_at_s", "eligible_at_s"),
-        *("converged_at_s", "eligible_per_h", "converged_per_h"),
+        *("converged_at_s", "eligible_per_h", "converged_per_h", "verified_at_promotion", "parts"),
     ]
     assert second["stalled"] is None
     assert second["terminal_at_s"] is None
