@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sim.model.recording import Recording, RolloutLog
+from sim.reducer.gates import QUARANTINE
 from sim.result.tracks import (
     ACTIVATING,
     CONVERGED,
@@ -127,10 +128,16 @@ def exposure(recording: Recording, track: Tracks, number: int) -> dict[str, Any]
         "took_before_verified": int((took < _verified_before(log, track, rows)).sum()),
         "failed": int((track.state[rows] == FAILED).sum()),
         "reverted": int((track.state[rows] == REVERTED).sum()),
-        "quarantined": sum(
-            hold.hosts for hold in recording.gates if hold.rollout_id == log.rollout_id and hold.gate == "quarantine"
-        ),
+        "quarantined": max(_held_by_quarantine(recording, log)),
     }
+
+
+def _held_by_quarantine(recording: Recording, log: RolloutLog) -> list[int]:
+    """Hosts held, by wave added up; and those of the stall, which a pass after the last change may be the first to
+    find."""
+    held = [one for one in recording.gates if one.rollout_id == log.rollout_id and one.gate == QUARANTINE]
+    stalled = log.stall.waiting_for if log.stall else []
+    return [sum(one.hosts for one in held), sum(one.hosts for one in stalled if one.gate == QUARANTINE)]
 
 
 def _verified_before(log: RolloutLog, track: Tracks, rows: slice) -> Floats:

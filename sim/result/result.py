@@ -140,6 +140,12 @@ class Result:
             lines.append((rollout["rollout_id"], outcome(rollout), states))
         return lines
 
+    def describe(self) -> str:
+        """The result in words: outcome, bottleneck, exposure and stall of each rollout."""
+        from sim.result.describe import describe
+
+        return describe(self)
+
     def __repr__(self) -> str:
         run_of = self.summary
         head = (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sim.cli.closing import stall_sentences
 from sim.reducer.gates import GATES
 from sim.reducer.records import STATES
+from sim.result.stalled import stall_sentences
 
 KNOWN = {"host-17": "Failed", "host-18": "Deferred"}
 

@@ -1,0 +1,114 @@
+"""A result in words: did each rollout end, what held it up, and who was exposed to what was not yet verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sim.result.stalled import stall_sentences, states_at_the_end
+from sim.result.words import counted, duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sim.result.result import Result
+
+_PARTS = {
+    "tick_s": "waiting for the first plan pass",
+    "gates_s": "held by gates",
+    "network_s": "dispatches under way or hosts offline",
+    "activating_s": "activating",
+    "deferred_s": "deferred, waiting for a reboot",
+    "soaking_failing_s": "soaking with failing probes",
+    "soaking_clock_s": "soaking for the clock alone",
+    "stopped_s": "failed or reverted",
+    "superseded_s": "superseded while pending",
+}
+
+
+def describe(result: Result) -> str:
+    """A few sentences per rollout: the outcome, the slowest wave and where its time went, the exposure, the stall."""
+    summary = result.summary
+    ends = {"quiescent": "nothing was left to happen after", "horizon": "the horizon cut the run off at"}
+    head = (
+        f"{summary['scenario']}: {counted(summary['hosts'], 'host')}, seed {summary['seed']}; "
+        f"{ends.get(summary['end'], summary['end'] + ' at')} {duration(summary['ended_at_s'])}."
+    )
+    if not summary["rollouts"]:
+        return f"{head} No rollout opened."
+    state_of = states_at_the_end(result)
+    paragraphs = [head]
+    for rollout in summary["rollouts"]:
+        sentences = [*_outcome(rollout), *_bottleneck(rollout, result.gates), *_exposure(rollout)]
+        if rollout["stalled"] is not None:
+            sentences += [f"{sentence}." for sentence in stall_sentences(rollout, state_of) if sentence[:2] != "->"]
+        paragraphs.append(" ".join(sentences))
+    return "\n\n".join(paragraphs)
+
+
+def _outcome(rollout: dict[str, Any]) -> Iterator[str]:
+    from sim.result.result import outcome
+
+    states = ", ".join(f"{count:,} {state}" for state, count in rollout["states"].items() if count)
+    yield f"{rollout['rollout_id']} {outcome(rollout)} ({states or 'no hosts'})."
+    times = rollout["time_to_converged_s"]
+    reached = [(q, times[f"p{q}"]) for q in (50, 90, 99) if times[f"p{q}"] is not None]
+    if reached:
+        said = ", ".join(f"{q} % after {duration(at)}" for q, at in reached)
+        yield f"Of its {counted(rollout['hosts'], 'host')} {said} had converged."
+
+
+def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
+    """The wave that took longest from its opening until the next one's, or its own end, and where its time went."""
+    waves = [wave for wave in rollout["waves"] if wave["opened_at_s"] is not None and wave["hosts"]]
+    if not waves:
+        return
+    if len(waves) > 1:
+        took = {}
+        for wave, following in zip(waves, [*waves[1:], None], strict=True):
+            end = following["opened_at_s"] if following else wave["eligible_at_s"]
+            if end is not None:
+                took[wave["index"]] = end - wave["opened_at_s"]
+        if took:
+            slowest = max(took, key=lambda index: took[index])
+            yield f"Its slowest wave was wave {slowest}, {duration(took[slowest])} until its hosts let the next go."
+    parts = {part: sum(wave["parts"][part] for wave in rollout["waves"]) for part in _PARTS}
+    whole = sum(parts.values())
+    if whole > 0:
+        largest = max(parts, key=lambda part: parts[part])
+        which = _longest_gate(rollout["rollout_id"], gates) if largest == "gates_s" else ""
+        yield f"{parts[largest] / whole:.0%} of its hosts' time short of Converged was spent {_PARTS[largest]}{which}."
+    for wave in rollout["waves"]:
+        share = wave["verified_at_promotion"]
+        if share is not None and share < 1.0:
+            yield f"Wave {wave['index']} was left with {share:.0%} of its hosts verified, the others only Deferred."
+
+
+def _longest_gate(rollout_id: str, gates: pd.DataFrame) -> str:
+    """The gate that held the rollout's hosts for most host-seconds, in brackets; nothing where none held any."""
+    held = gates[gates["rollout_id"] == rollout_id].groupby("gate")["blocked_s"].sum()
+    return f" ({held.idxmax()} most of all)" if len(held) else ""
+
+
+def _exposure(rollout: dict[str, Any]) -> Iterator[str]:
+    found = rollout["exposure"]
+    if found["took_before_verified"]:
+        hosts = counted(found["took_before_verified"], "host")
+        yield f"{hosts} took the release before every host of the earlier waves had converged."
+    if found["first_failure_at_s"] is not None:
+        after = found["took_after_first_failure"]
+        reasons = {
+            "under_way": "had been sent it already",
+            "same_wave": "of a wave that was open, which a failure does not close",
+            "later_wave": "of a wave that opened all the same",
+        }
+        said = ", ".join(f"{after[key]:,} {words}" for key, words in reasons.items() if after[key])
+        yield (
+            f"The first failure was seen at {duration(found['first_failure_at_s'])}, when "
+            f"{counted(found['running_at_first_failure'], 'host')} ran the release; "
+            f"{sum(after.values()):,} took it after that{f': {said}' if said else ''}."
+        )
+        yield (
+            f"{counted(found['reverted'], 'host')} went back, {found['failed']:,} stayed Failed, "
+            f"the quarantine held {found['quarantined']:,} back."
+        )
