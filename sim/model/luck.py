@@ -27,6 +27,7 @@ class Luck:
         self._replication = replication
         self._keys = host_keys(names)
         self._key_list: list[int] = self._keys.tolist()
+        self._first_stays: dict[tuple[str, str, int], tuple[list[bool], list[float]]] = {}
         self._streams: dict[tuple[str, str, str], int] = {}
         self._columns: dict[tuple[str, str, str, int], list[float]] = {}
 
@@ -41,6 +42,29 @@ class Luck:
         if column is None:
             column = self._columns[key] = self.uniforms(purpose, ref, probe, n).tolist()
         return column[host]
+
+    def first_stays(
+        self, purpose: str, spec: Alternating, probe: str, *, begin_up: bool
+    ) -> tuple[list[bool], list[float]]:
+        """For every host, if the thing alternates as `spec` says: whether its first stay is up, and when it ends (s).
+
+        It begins in the middle of things: up with probability mean up / (mean up + mean down), the first stay a draw
+        times a uniform number; with `begin_up` up, with a whole stay (page 5, Availability).
+        """
+        key = (purpose, probe, id(spec))
+        found = self._first_stays.get(key)
+        if found is None:
+            length = self.uniforms(purpose, probe=probe, n=FIRST_STAY)
+            if begin_up:
+                up, share = np.ones(len(length), dtype=np.bool_), np.ones(len(length))
+            else:
+                mean_up, mean_down = spec.up.mean(), spec.down.mean()
+                up = self.uniforms(purpose, probe=probe) < mean_up / (mean_up + mean_down)
+                share = self.uniforms(purpose, probe=probe, n=1)
+            stay = np.where(up, spec.up.quantile(length), spec.down.quantile(length))
+            # the stay that is used is the product: that, not its factors, is rounded to the grid of times
+            found = self._first_stays[key] = (up.tolist(), quantize(stay * share).tolist())
+        return found
 
     def _stream(self, purpose: str, ref: str, probe: str) -> int:
         key = (purpose, ref, probe)
@@ -73,19 +97,13 @@ class Stays:
     `bounds[k]` is the end of the k-th stay, in seconds since the start; stay k is up if `first_up` is (k even).
     """
 
-    def __init__(self, spec: Alternating, draw: Callable[[int], float], *, begin_up: bool):
+    def __init__(self, spec: Alternating, draw: Callable[[int], float], first_up: bool, first_end: float):
+        """`draw(n)` is the thing's n-th uniform number; how it begins is drawn for all hosts at once
+        (`Luck.first_stays`)."""
         self._spec = spec
         self._draw = draw
-        self.bounds: list[float] = []
-        if begin_up:
-            self.first_up = True
-            share = 1.0
-        else:
-            up, down = spec.up.mean(), spec.down.mean()
-            self.first_up = draw(0) < up / (up + down)
-            share = draw(1)
-        # the stay that is used is the product: that, not its factors, is rounded to the grid of times
-        self.bounds.append(quantize(self._stay(0) * share))
+        self.first_up = first_up
+        self.bounds: list[float] = [first_end]
 
     def _stay(self, k: int) -> float:
         up = self.first_up == (k % 2 == 0)

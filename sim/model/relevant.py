@@ -340,8 +340,9 @@ class Relevant:
         for runs in host.runs(rollout):
             if runs.next is not None and runs.next[1] == now:
                 place = runs.next[0]
-                self._pass_over(host, watch, runs, place - 1)
-                if self._at_reset(watch, runs, place):
+                schedule = _Schedule(watch, probe_interval(runs), self._heartbeat)
+                self._pass_over(host, watch, runs, schedule, place - 1)
+                if schedule.is_reset(place):
                     runs.ticker_failing = False
                     self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
                 host.run_probe(rollout, runs, runs.base + place)
@@ -398,9 +399,6 @@ class Relevant:
                 stay += 1
         return min(candidates, default=None)
 
-    def _at_reset(self, watch: Watch, runs: ProbeRuns, place: int) -> bool:
-        return _Schedule(watch, probe_interval(runs), self._heartbeat).is_reset(place)
-
     def _settle(self, host: Host, watch: Watch) -> None:
         """Count the runs and resets that the schedule told up to now, and move its base to the last reset among them.
 
@@ -424,14 +422,14 @@ class Relevant:
         for runs in host.runs(rollout):
             interval = probe_interval(runs)
             schedule = _Schedule(watch, interval, period)
-            self._pass_over(host, watch, runs, schedule.last(upto))
+            self._pass_over(host, watch, runs, schedule, schedule.last(upto))
             since = int((upto - base) // interval) if watch.ticking or resets else 0
             runs.base = runs.n - max(since, 0)
         if resets:
             assert first is not None
             watch.base, watch.ticking, watch.first_reset = base, True, first + resets * period
 
-    def _pass_over(self, host: Host, watch: Watch, runs: ProbeRuns, place: int) -> None:
+    def _pass_over(self, host: Host, watch: Watch, runs: ProbeRuns, schedule: _Schedule, place: int) -> None:
         """Count the runs up to `place` of the schedule, which all end like the last one."""
         done = runs.n - runs.base
         if place <= done:
@@ -444,9 +442,7 @@ class Relevant:
         if runs.failing:
             runs.fails += count
             runs.ticker_failing = True
-        for first, step, teeth, resets in _Schedule(watch, probe_interval(runs), self._heartbeat).combs(
-            done + 1, place
-        ):
+        for first, step, teeth, resets in schedule.combs(done + 1, place):
             self._report(host, watch, rollout, "ProbeResult", first, step, teeth)
             if resets:
                 self._report(host, watch, rollout, "ProbeObservedFirst", first, step, teeth)
@@ -519,7 +515,7 @@ class Relevant:
             # a heartbeat may yet converge the mirror under the agent's feet, and these reports will be refused
             self._undecided.append((rollout, host.number, kind, arrival, step, count))
         else:
-            self._accept(kind, arrival, step, count)
+            self._add(REPORT[kind], arrival, step, count)
 
     def _accept(self, kind: str, arrival: float, step: float, count: int, refused: bool = False) -> None:
         self._add(REPORT[kind], arrival, step, count)

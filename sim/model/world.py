@@ -10,11 +10,11 @@ from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host, ProbeRuns
 from sim.model.load import Tally
-from sim.model.luck import FIRST_STAY, Flakes, Stays
+from sim.model.luck import Flakes, Stays
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
-from sim.scenario.schema import Probe, Scenario
+from sim.scenario.schema import Alternating, Probe, Scenario
 from sim.scenario.units import quantize
 
 if TYPE_CHECKING:
@@ -99,14 +99,15 @@ class World:
         settings = [fleet.settings[group] for group in fleet.setting_of.tolist()]
         self.hosts = [Host(self, number, settings[number], initial[number]) for number in range(len(fleet.names))]
 
-    def stays(self, purpose: str, host: int, spec: object, probe: str = "") -> Stays:
+    def stays(self, purpose: str, host: int, spec: Alternating, probe: str = "") -> Stays:
         """An alternating process of one host."""
         luck = self.fleet.luck
 
         def draw(n: int) -> float:
-            return (luck.first if n <= FIRST_STAY else luck.uniform)(purpose, host, probe=probe, n=n)
+            return luck.uniform(purpose, host, probe=probe, n=n)
 
-        return Stays(spec, draw, begin_up=self.settings.phases == "zero")  # type: ignore[arg-type]
+        first_up, first_end = luck.first_stays(purpose, spec, probe, begin_up=self.settings.phases == "zero")
+        return Stays(spec, draw, first_up[host], first_end[host])
 
     def make_runs(self, host: Host, rollout: Rollout, probe: Probe) -> ProbeRuns:
         """The runs of one probe, with everything that can make one fail."""

@@ -80,7 +80,9 @@ class Law(Part):
     def quantile(self, u: Any) -> Any:
         """The draw (s) for a uniform number in (0, 1), or for an array of them; at most 2³² s."""
         if self.min is None and self.max is None:
-            return np.minimum(self._ppf(u), LONGEST)
+            drawn = self._ppf(u)
+            # a stay of an outage is drawn one by one, and numpy's minimum of one number costs as much as the draw
+            return np.minimum(drawn, LONGEST) if isinstance(u, np.ndarray) else min(drawn, LONGEST)
         low, high = self._mass
         # the sum may be rounded up to 1, where a law without end has no value
         drawn = self._ppf(np.minimum(low + u * (high - low), BELOW_ONE))
