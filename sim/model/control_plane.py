@@ -269,7 +269,7 @@ class ControlPlane:
         host = world.hosts[number]
         first = number not in rollout.queued
         if first:
-            rollout.queued.add(number)
+            rollout.queued[number] = now
             rollout.first_dispatch_at.setdefault(rollout.wave_of[number], now)
         soak_due_at = action.soak_due_at
         if world.rules.soak_from == "dispatch":

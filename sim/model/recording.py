@@ -55,6 +55,8 @@ class RolloutLog(msgspec.Struct):
     failing_s: NDArray[np.float64]
     """Seconds in which an enforce probe's latest result was fail while the host soaked, by the agent's clock."""
     blocked_s: NDArray[np.float64]
+    queued_at: NDArray[np.float64]
+    """When the first dispatch of the host was queued (s); NaN where none was."""
     asked_at: float | None
     """When the planner first asked the gates about its hosts (s): the pass after the opening."""
     stall: Stall | None

@@ -68,8 +68,8 @@ class Rollout:
         self.soaks_since: dict[int, float] = {}
         """Host -> when its mirror began to soak (s)."""
         self.converged = 0
-        self.queued: set[int] = set()
-        """Hosts that were ever dispatched."""
+        self.queued: dict[int, float] = {}
+        """Host -> when its first dispatch was queued (s)."""
         self.begun: set[int] = set()
         """Hosts whose agent has had a dispatch delivered."""
         self.parked: set[int] = set()

@@ -241,6 +241,7 @@ def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLo
         probe_runs=np.array([sum([one.n for one in runs]) for runs in kept], dtype=np.int64),
         probe_fails=np.array([sum([one.fails for one in runs]) for runs in kept], dtype=np.int64),
         failing_s=np.array([failing.get((number, host), 0.0) for host in hosts]) if failing else np.zeros(len(hosts)),
+        queued_at=np.array([rollout.queued.get(host, np.nan) for host in hosts], dtype=np.float64),
         asked_at=rollout.asked_at,
         blocked_s=np.array([seconds.get(names[host], 0.0) for host in hosts]) if seconds else np.zeros(len(hosts)),
         stall=stall_of(world, rollout) if end == "quiescent" else None,

@@ -39,7 +39,12 @@ def describe(result: Result) -> str:
     state_of = states_at_the_end(result)
     paragraphs = [head]
     for rollout in summary["rollouts"]:
-        sentences = [*_outcome(rollout), *_bottleneck(rollout, result.gates), *_exposure(rollout)]
+        sentences = [
+            *_outcome(rollout),
+            *_bottleneck(rollout, result.gates),
+            *_critical(result, rollout),
+            *_exposure(rollout),
+        ]
         if rollout["stalled"] is not None:
             sentences += [f"{sentence}." for sentence in stall_sentences(rollout, state_of) if sentence[:2] != "->"]
         paragraphs.append(" ".join(sentences))
@@ -88,6 +93,18 @@ def _longest_gate(rollout_id: str, gates: pd.DataFrame) -> str:
     """The gate that held the rollout's hosts for most host-seconds, in brackets; nothing where none held any."""
     held = gates[gates["rollout_id"] == rollout_id].groupby("gate")["blocked_s"].sum()
     return f" ({held.idxmax()} most of all)" if len(held) else ""
+
+
+def _critical(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
+    """What set the end, by kind, the longest first."""
+    if rollout["terminal_at_s"] is None or not rollout["hosts"]:
+        return
+    seconds: dict[str, float] = {}
+    for link in result.critical_path(rollout["rollout_id"]):
+        seconds[link.what] = seconds.get(link.what, 0.0) + link.to_s - link.from_s
+    longest = sorted(seconds, key=lambda what: -seconds[what])[:3]
+    if longest:
+        yield f"What set its end: {', '.join(f'{what} ({duration(seconds[what])})' for what in longest)}."
 
 
 def _exposure(rollout: dict[str, Any]) -> Iterator[str]:

@@ -102,6 +102,7 @@ def hosts(recording: Recording, track: Tracks) -> pd.DataFrame:
     columns["blocked_s"] = _concatenated([log.blocked_s for log in logs], np.float64)
     columns["probe_runs"] = _concatenated([log.probe_runs for log in logs], np.int64)
     columns["probe_fails"] = _concatenated([log.probe_fails for log in logs], np.int64)
+    columns["queued_at"] = _concatenated([log.queued_at for log in logs], np.float64)
     columns["failing_s"] = _concatenated([log.failing_s for log in logs], np.float64)
     return pd.DataFrame(columns)
 

@@ -17,6 +17,7 @@ from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
     from sim.model.run import Progress
+    from sim.result.critical import Link
     from sim.scenario.schema import Scenario
 
 
@@ -139,6 +140,12 @@ class Result:
             states = ", ".join(f"{count:,} {state}" for state, count in rollout["states"].items() if count)
             lines.append((rollout["rollout_id"], outcome(rollout), states))
         return lines
+
+    def critical_path(self, rollout_id: str) -> list[Link]:
+        """The chain of hosts, gates and timers that set a finished rollout's end; see `sim.result.critical`."""
+        from sim.result.critical import critical_path
+
+        return critical_path(self, rollout_id)
 
     def describe(self) -> str:
         """The result in words: outcome, bottleneck, exposure and stall of each rollout."""

@@ -48,6 +48,7 @@ def rollout_log(rollout_id: str, hosts: str, wave: list[int], opened_at: float =
         "probe_runs": np.zeros(len(hosts), dtype=np.int64),
         "probe_fails": np.zeros(len(hosts), dtype=np.int64),
         "failing_s": np.zeros(len(hosts)),
+        "queued_at": np.zeros(len(hosts)),
         "blocked_s": np.zeros(len(hosts)),
         "asked_at": opened_at,
         "stall": None,
@@ -170,7 +171,7 @@ def test_hosts(run: Recording) -> None:
         *("rollout_id", "channel", "host", "wave", "state"),
         *(f"{name}_at" for name in names),
         *(f"{name}_s" for name in names),
-        *("blocked_s", "probe_runs", "probe_fails", "failing_s"),
+        *("blocked_s", "probe_runs", "probe_fails", "queued_at", "failing_s"),
     ]
     assert frame["rollout_id"].tolist() == ["s@r1", "s@r1", "s@r1", "e@r2"]
     assert frame["channel"].tolist() == ["s", "s", "s", "e"]
