@@ -1,0 +1,28 @@
+"""Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes.
+
+Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
+Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
+them; only the ticks are said in minutes, hours or days.
+
+Legal here: matplotlib's objects, frames of `sim.result`. Not legal: pyplot, rcParams, anything global; simulating.
+"""
+
+from sim.plot.converged import converged_share, time_to_converged
+from sim.plot.files import save, svg
+from sim.plot.gates import blocked_by_gate
+from sim.plot.load import control_plane_load
+from sim.plot.phases import waves
+from sim.plot.states import states_over_time
+from sim.plot.style import STATES
+
+__all__ = [
+    "STATES",
+    "blocked_by_gate",
+    "control_plane_load",
+    "converged_share",
+    "save",
+    "states_over_time",
+    "svg",
+    "time_to_converged",
+    "waves",
+]
