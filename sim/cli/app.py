@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, conform, run, start
+from sim.cli import check, conform, run, start, trace
 
 
 class _Commands(TyperGroup):
@@ -64,6 +64,7 @@ app.command("check", help=check.HELP, short_help="Look for what is wrong or odd 
     check.check
 )
 app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
+app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)
 
