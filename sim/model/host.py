@@ -291,7 +291,8 @@ class Host:
         if world.journal is not None:
             accepted = record is None or record.state == "Pending"
             world.journal.delivery(now, rollout, self, "accepted" if accepted else "ignored")
-        if record is None and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
+        fresh = record is None or record.state == "Pending"
+        if fresh and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
             self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
         rollout.begun.add(self.number)
         if record is None or record.state == "Pending":

@@ -27,7 +27,7 @@ import numpy as np
 from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.every import probe_interval
-from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge
+from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge, failing_probes
 from sim.model.rollouts import Rollout
 from sim.model.world import World
 from sim.reducer.payloads import Report
@@ -105,7 +105,9 @@ class Relevant:
             watch.session = None
 
     def agent_started(self, host: Host) -> None:
-        pass
+        if host.watch is not None:
+            # the clocks begin anew: the first heartbeat is sent at once, whatever was sent at this instant before
+            host.watch.upto = self.world.clock.now - QUANTUM
 
     def went_offline(self, host: Host) -> None:
         watch: Watch | None = host.watch
@@ -175,6 +177,8 @@ class Relevant:
                 runs.fails += failing
                 runs.failing = runs.ticker_failing = failing
                 self.skipped += 1
+                if record.probes and runs.probe.mode == "enforce":  # a record that a reply brought may fail already
+                    self.world.failing.note(rollout.number, host.number, bool(failing_probes(record)), now)
                 self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1)
                 if failing:
                     self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1)
@@ -215,12 +219,14 @@ class Relevant:
     def review(self, host: Host) -> None:
         """Begin a session if the host needs one and has none."""
         watch: Watch | None = host.watch
-        if (watch is not None and watch.session is not None) or not host.online or not self._needs_session(host):
+        if (watch is not None and watch.session is not None) or not self._needs_session(host):
             return
         if watch is None:
             watch = host.watch = Watch()
-        self._make_real(host, watch)
-        self._next_heartbeat(host, watch)
+            watch.online = host.online
+        self._make_real(host, watch)  # also of a host that has gone offline since
+        if host.online:
+            self._next_heartbeat(host, watch)
         self._plan_probes(host, watch)
 
     def _needs_session(self, host: Host) -> bool:
@@ -263,7 +269,8 @@ class Relevant:
         world = self.world
         clock = world.clock
         now, stage, delay = clock.now, clock.stage, host.delay
-        sent_before = now if stage else now - QUANTUM
+        begun_now = len(host.lives) > 1 and host.lives[-1].heartbeat_start == now
+        sent_before = now if stage and not begun_now else now - QUANTUM
         oldest = max(now - 2.0 * delay, watch.upto + QUANTUM)
         for life in host.lives:
             if life.end < oldest or life.heartbeat_start > sent_before:

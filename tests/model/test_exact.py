@@ -648,3 +648,22 @@ def test_manifest_age(tmp_path: Path, resign: str, taken: bool) -> None:
         assert moves(result, "c-0") == []
         assert result.summary["end"] == "quiescent"
         assert "sign" in json.dumps(result.summary["rollouts"][0]["stalled"])
+
+
+# -- events that are on their way when the ground shifts
+
+
+def test_heartbeats_under_way_when_their_host_goes_offline(tmp_path: Path) -> None:
+    """c-0 runs the release already. It is offline in [300, 360), and the release is opened at 300, after the heartbeat
+    of 240 arrived, a minute on its way; that of 255 arrives at 315 and converges it."""
+    data = scenario(
+        fleet(waves=[]),
+        default={"network_delay": 60, "online": {"up": 300, "down": 60}},
+        control_plane={"heartbeat": "15s", "default_soak": "0s"},
+        releases=[{"ref": "r1", "at": 300, "unchanged": 1.0}],
+    )
+    assert [(what, cp_at) for what, _, cp_at in moves(played(tmp_path, data), "c-0")] == [
+        ("PA", 315.0),
+        ("AS", 315.0),
+        ("SC", 315.0),
+    ]
