@@ -217,7 +217,7 @@ class Host:
                 waiting, self.disk = self.disk, None
                 world.restless -= 1
                 for rollout, report in waiting:
-                    self.emit(rollout, report)
+                    self.emit(rollout, report, world.clock.now)
             self.take_slots()
             world.recurrence.came_online(self)
         else:
@@ -225,22 +225,20 @@ class Host:
 
     # -- reports
 
-    def emit(self, rollout: Rollout, report: Report) -> None:
-        """Send a report, or keep it on the disk while offline. What is emitted at one instant travels together."""
+    def emit(self, rollout: Rollout, report: Report, now: float) -> None:
+        """Send a report now (s), or keep it on the disk while offline. What is emitted at one instant travels
+        together."""
         world = self.world
         if not self.online:
             if self.disk is None:
                 self.disk = []
                 world.restless += 1
             self.disk.append((rollout, report))
-            return
-        clock = world.clock
-        now = clock.env._now
-        if self.batch is None or self.batch_at != now:
+        elif self.batch is None or self.batch_at != now:
             self.batch = [(rollout, report)]
             self.batch_at = now
             world.restless += 1
-            clock.to_control_plane(now, self.delay, self.number, self._arrive, self.batch)
+            world.clock.to_control_plane(now, self.delay, self.number, self._arrive, self.batch)
         else:
             self.batch.append((rollout, report))
 
@@ -315,6 +313,7 @@ class Host:
                 target_closure=closure,
                 soak_due_at=soak_due_at,
             ),
+            now,
         )
 
     # -- the agent's reducer
@@ -323,8 +322,9 @@ class Host:
         record = self.records.get(rollout.number)
         return 1 if record is None else record.last_event_seq + 1
 
-    def apply(self, rollout: Rollout, event: HostEvent) -> bool:
-        """Step the agent's record and carry out the effects. False where the reducer refuses; nothing happens then."""
+    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> bool:
+        """Step the agent's record and carry out the effects, now (s). False where the reducer refuses; nothing happens
+        then."""
         world = self.world
         number = rollout.number
         record = self.records.get(number)
@@ -343,15 +343,15 @@ class Host:
                 world.restless += 1
             elif record.state == "Soaking":
                 world.restless -= 1
-                world.failing.note(number, self.number, False, world.clock.now)
+                world.failing.note(number, self.number, False, now)
                 world.recurrence.left_soaking(self, rollout)
         last = None
         for effect in effects:
             match effect:
                 case LocalEmitEvent():
-                    self.emit(rollout, effect.payload)
+                    self.emit(rollout, effect.payload, now)
                 case RecordTransition():
-                    now = world.last_change = world.clock.now
+                    world.last_change = now
                     world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
                     if world.journal is not None:
                         world.journal.agent_move(now, rollout, self, effect)
@@ -384,55 +384,62 @@ class Host:
 
     def work(self) -> Generator[Due, object, None]:
         """The process of a busy host: activations and rollbacks, one at a time, in the order asked for."""
+        clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
         while self.jobs:
             switch, rollout, closure = self.jobs[0]
-            yield from self._switch(rollout, closure) if switch else self._roll_back(rollout, closure)
+            if not switch:
+                yield clock.due(clock.now + durations("rollback", rollout.ref)[number], WORK, number)
+                self._roll_back(rollout, closure, clock.now)
+            else:
+                now = clock.now
+                self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
+                if self.closure == closure:
+                    self._switched(rollout, closure, now)
+                else:
+                    duration = durations("activation", rollout.ref)[number]
+                    timeout = self.settings.activation_timeout
+                    if timeout is not None and duration > timeout:
+                        yield clock.due(now + timeout, WORK, number)
+                        self._activation_failed(rollout, -1, "activation timed out", clock.now)
+                    else:
+                        yield clock.due(now + duration, WORK, number)
+                        self._switch(rollout, closure, clock.now)
             self.jobs = self.jobs[1:]
             self.world.restless -= 1
         if self.reboot_due:
             self._go_down()
 
-    def _switch(self, rollout: Rollout, closure: str) -> Generator[Due, object, None]:
-        world = self.world
-        clock, fleet, settings, ref = world.clock, world.fleet, self.settings, rollout.ref
-        self.apply(rollout, LocalActivationStarted(self._seq(rollout), clock.now, "switch-to-configuration"))
-        if self.closure != closure:
-            duration = fleet.durations("activation", ref)[self.number]
-            timeout = settings.activation_timeout
-            if timeout is not None and duration > timeout:
-                yield clock.due(clock.now + timeout, WORK, self.number)
-                self._activation_failed(rollout, -1, "activation timed out")
-                return
-            yield clock.due(clock.now + duration, WORK, self.number)
-            luck = fleet.luck
-            if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
-                component = _pick(settings.defer.components, luck.first("component", self.number, ref))
-                self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, clock.now))
-                self._defer(rollout, closure)
-                return
-            failure = settings.activation_failure
-            if failure and luck.first("activation_failure", self.number, ref) < failure:
-                self._activation_failed(rollout, 1, "activation failed")
-                return
+    def _switch(self, rollout: Rollout, closure: str, now: float) -> None:
+        """The switch has run: what comes of it depends on the host's luck."""
+        luck, settings, ref = self.world.fleet.luck, self.settings, rollout.ref
+        if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
+            component = _pick(settings.defer.components, luck.first("component", self.number, ref))
+            self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, now), now)
+            self._defer(rollout, closure)
+            return
+        failure = settings.activation_failure
+        if failure and luck.first("activation_failure", self.number, ref) < failure:
+            self._activation_failed(rollout, 1, "activation failed", now)
+            return
+        self._switched(rollout, closure, now)
+
+    def _switched(self, rollout: Rollout, closure: str, now: float) -> None:
         self._drop_reboot()
         self._run_closure(closure)
-        self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, clock.now))
+        self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
-            world.control_plane.closure_changed(self)
+            self.world.control_plane.closure_changed(self)
 
-    def _activation_failed(self, rollout: Rollout, exit_code: int, stderr_tail: str) -> None:
-        now = self.world.clock.now
-        self.apply(rollout, LocalActivationFailed(self._seq(rollout), exit_code, stderr_tail, now))
+    def _activation_failed(self, rollout: Rollout, exit_code: int, stderr_tail: str, now: float) -> None:
+        self.apply(rollout, LocalActivationFailed(self._seq(rollout), exit_code, stderr_tail, now), now)
 
-    def _roll_back(self, rollout: Rollout, closure: str) -> Generator[Due, object, None]:
+    def _roll_back(self, rollout: Rollout, closure: str, now: float) -> None:
         world = self.world
-        duration = world.fleet.durations("rollback", rollout.ref)[self.number]
-        yield world.clock.due(world.clock.now + duration, WORK, self.number)
         failure = self.settings.rollback_failure
         if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
         self._run_closure(closure)
-        self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, world.clock.now))
+        self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, now), now)
         world.control_plane.closure_changed(self)
 
     def _run_closure(self, closure: str) -> None:
@@ -565,11 +572,12 @@ class Host:
 
     def declare_topology(self, rollout: Rollout) -> None:
         declared = [DeclaredProbe(probe_name=p.name, kind=p.kind, mode=p.mode) for p in self.probes]
-        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), declared, self.world.clock.now))
+        now = self.world.clock.now
+        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), declared, now), now)
 
     def observe_first(self, rollout: Rollout, probe: Probe) -> None:
-        event = LocalProbeObservedFirst(self._seq(rollout), probe.name, probe.mode, self.world.clock.now)
-        self.apply(rollout, event)
+        now = self.world.clock.now
+        self.apply(rollout, LocalProbeObservedFirst(self._seq(rollout), probe.name, probe.mode, now), now)
 
     def run_probe(self, rollout: Rollout, runs: ProbeRuns, n: int) -> None:
         """Run number `n` of a probe, now, but for its first observation, which `observe_first` reports."""
@@ -579,11 +587,11 @@ class Host:
         runs.n = n
         runs.fails += failing
         if failing and not runs.ticker_failing:
-            self.apply(rollout, LocalProbeFailureFirst(self._seq(rollout), probe.name, probe.mode, now))
+            self.apply(rollout, LocalProbeFailureFirst(self._seq(rollout), probe.name, probe.mode, now), now)
         runs.failing = runs.ticker_failing = failing
         status: ProbeStatus = "fail" if failing else "pass"
         reason = "probe failed" if failing else None
-        self.apply(rollout, LocalProbeResult(self._seq(rollout), probe.name, probe.mode, status, now, reason))
+        self.apply(rollout, LocalProbeResult(self._seq(rollout), probe.name, probe.mode, status, now, reason), now)
         if probe.mode == "enforce":
             world = self.world
             failed = failing_probes(self.records[rollout.number])
@@ -617,10 +625,11 @@ class Host:
                         failing_probes=failing,
                         policy_applied=rollout.on_health_failure,
                     ),
+                    now,
                 )
             elif not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
                 closure = record.current_closure or ""
-                self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure))
+                self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure), now)
 
 
 def failing_probes(record: HostRecord) -> list[str]:
