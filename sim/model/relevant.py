@@ -7,6 +7,8 @@ What each of them needs is known in advance:
 - *Heartbeat.* One matters if the control plane has an unverified record whose target the host runs, or a record further
   on than the agent's. Such hosts are in *session*: their heartbeats are real events until that is over. All other
   heartbeats only restart the tickers, which is part of the tickers' schedule.
+- *Report.* What nobody looks at is counted when it is skipped. Should the two sides lose count of each other's events,
+  what is still on its way is made real (`under_way`), and from then on every report is.
 - *Probe run.* The runs of a ticker that started at `base` fall on base + k × interval, up to the first reset r0, and
   then on r0 + j × heartbeat + k × interval (k × interval < heartbeat). So the place of a run in this schedule and its
   time follow from each other, and the next run with another outcome is the next by place (flakes, as run lengths) or
@@ -23,12 +25,14 @@ from math import ceil, inf
 from typing import get_args
 
 import numpy as np
+from msgspec.structs import replace
 
 from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.every import probe_interval
 from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge, failing_probes
 from sim.model.rollouts import Rollout
+from sim.model.under_way import Skipped, make_real
 from sim.model.world import World
 from sim.reducer.payloads import Report
 from sim.reducer.records import HostRecord
@@ -51,6 +55,7 @@ class Watch:
         "online",
         "probe_due",
         "rollout",
+        "sent",
         "session",
         "stored",
         "tick_at",
@@ -71,8 +76,11 @@ class Watch:
         self.tick_due: Due | None = None
         self.tick_at = inf
         """When a record will cross or converge if no run changes anything before (s): no later run is looked for."""
-        self.stored: list[tuple[Rollout, str, int]] | None = None
-        """Reports that wait on the host's disk, by kind: they arrive when it is back."""
+        self.stored: list[Skipped] | None = None
+        """Reports that wait on the host's disk: they arrive when it is back."""
+        self.sent: list[Skipped] | None = None
+        """Reports that may be on their way to the control plane, while something may yet take its record ahead of
+        them."""
 
 
 class Relevant:
@@ -84,8 +92,8 @@ class Relevant:
         self._heartbeat = world.settings.heartbeat
         self._tick = world.settings.advance_tick
         self._resets = world.rules.probe_restart == "heartbeat"
-        self._undecided: list[tuple[Rollout, int, str, float, float, int]] = []
         self._real_heartbeats = 0
+        self._parting_heartbeats = 0
         self._real_ticks = 0
 
     def start(self, host: Host) -> None:
@@ -94,6 +102,12 @@ class Relevant:
     # -- what the host tells
 
     def agent_stopped(self, host: Host) -> None:
+        clock, life = self.world.clock, host.lives[-1]
+        age = clock.now - life.heartbeat_start
+        if clock.round and host.online and age >= 0.0 and age % self._heartbeat == 0.0:
+            # without delay a dispatch can bring a host down after it has sent the heartbeat of the same instant
+            self.world.tally.moments("heartbeats").append(clock.now)
+            self._parting_heartbeats += 1
         watch: Watch | None = host.watch
         if watch is None:
             return
@@ -128,8 +142,8 @@ class Relevant:
         self._settle(host, watch)
         watch.online = True
         arrival = self.world.clock.now + host.delay
-        for rollout, kind, count in watch.stored or ():
-            self._count(host, rollout, kind, arrival, 0.0, count)
+        for skipped in watch.stored or ():
+            self._count(watch, replace(skipped, arrival=arrival, apart=0.0))
         watch.stored = None
         self.review(host)
         if watch.session is None:
@@ -169,7 +183,7 @@ class Relevant:
         if self.world.recording or host.exact:
             host.observe_first(rollout, runs.probe)
         else:
-            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
             # no entry is as good as one that passes
             same = (entry is not None and entry.status == "fail") == failing
             if same and not (failing and record.probe_failure_first_at is None):
@@ -179,9 +193,9 @@ class Relevant:
                 self.skipped += 1
                 if record.probes and runs.probe.mode == "enforce":  # a record that a reply brought may fail already
                     self.world.failing.note(rollout.number, host.number, bool(failing_probes(record)), now)
-                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1)
+                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1, runs)
                 if failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1)
+                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1, runs)
                 return
         host.run_probe(rollout, runs, runs.n + 1)
 
@@ -212,6 +226,10 @@ class Relevant:
         watch: Watch | None = host.watch
         if watch is not None:
             self._settle(host, watch)
+            for kind, arrival in make_real(host, watch.sent or [], watch.stored or []):
+                self.world.tally.weigh(REPORT[kind], arrival, -1)  # counted when it was skipped; now it arrives
+            watch.sent = watch.stored = None
+            self.review(host)
             self._plan_probes(host, watch)
 
     # -- heartbeats
@@ -351,7 +369,7 @@ class Relevant:
                 self._pass_over(host, watch, runs, schedule, place - 1)
                 if schedule.is_reset(place):
                     runs.ticker_failing = False
-                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
                 host.run_probe(rollout, runs, runs.base + place)
         self._plan_tick(host, watch)
         self._plan_probes(host, watch)
@@ -450,11 +468,11 @@ class Relevant:
             runs.fails += count
             runs.ticker_failing = True
         for first, step, teeth, resets in schedule.combs(done + 1, place):
-            self._report(host, watch, rollout, "ProbeResult", first, step, teeth)
+            self._report(host, watch, rollout, "ProbeResult", first, step, teeth, runs)
             if resets:
-                self._report(host, watch, rollout, "ProbeObservedFirst", first, step, teeth)
+                self._report(host, watch, rollout, "ProbeObservedFirst", first, step, teeth, runs)
                 if runs.failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", first, step, teeth)
+                    self._report(host, watch, rollout, "ProbeFailureFirst", first, step, teeth, runs)
 
     # -- ticks
 
@@ -508,27 +526,38 @@ class Relevant:
     # -- counting
 
     def _report(
-        self, host: Host, watch: Watch, rollout: Rollout, kind: str, first: float, step: float, count: int
+        self,
+        host: Host,
+        watch: Watch,
+        rollout: Rollout,
+        kind: str,
+        first: float,
+        step: float,
+        count: int,
+        runs: ProbeRuns | None = None,
     ) -> None:
         """Count reports made at first, first + step, …: on their way at once, or when the host is back online."""
-        if not watch.online:
+        arrival = first + host.delay
+        if watch.online and len(host.mirrored) == 1 and host.number not in rollout.release.unchanged:
+            self._add(REPORT[kind], arrival, step, count)  # nothing but the host's own reports moves its mirror
+            return
+        failing = runs is not None and bool(runs.failing)
+        skipped = Skipped(rollout, kind, runs, failing, first, step, count, arrival, step)
+        if watch.online:
+            self._count(watch, skipped)
+        else:
             watch.stored = watch.stored or []
-            watch.stored.append((rollout, kind, count))
-        else:
-            self._count(host, rollout, kind, first + host.delay, step, count)
+            watch.stored.append(skipped)
 
-    def _count(self, host: Host, rollout: Rollout, kind: str, arrival: float, step: float, count: int) -> None:
-        if len(host.mirrored) > 1 or host.number in rollout.release.unchanged:
-            # a heartbeat may yet converge the mirror under the agent's feet, and these reports will be refused
-            self._undecided.append((rollout, host.number, kind, arrival, step, count))
-        else:
-            self._add(REPORT[kind], arrival, step, count)
-
-    def _accept(self, kind: str, arrival: float, step: float, count: int, refused: bool = False) -> None:
-        self._add(REPORT[kind], arrival, step, count)
-        if refused:
-            self._add("refused", arrival, step, count)
-            self._add("rejected.IllegalForState", arrival, step, count)
+    def _count(self, watch: Watch, skipped: Skipped) -> None:
+        """Count reports that are sent, and remember those that have not arrived."""
+        self._add(REPORT[skipped.kind], skipped.arrival, skipped.apart, skipped.count)
+        now = self.world.clock.now
+        if skipped.last_arrival >= now:
+            sent = watch.sent = watch.sent or []
+            while sent and sent[0].last_arrival < now:
+                del sent[0]
+            sent.append(skipped)
 
     def _add(self, counted: str, arrival: float, step: float, count: int) -> None:
         tally = self.world.tally
@@ -545,13 +574,10 @@ class Relevant:
             watch: Watch | None = host.watch
             if watch is not None and watch.rollout is not None:
                 self._settle_upto(host, watch, watch.rollout, at)
-        for rollout, number, kind, arrival, step, count in self._undecided:
-            self._accept(kind, arrival, step, count, refused=number in rollout.premature)
-        self._undecided.clear()
         lives = [(life.tick_start, life.end) for host in self.world.hosts for life in host.lives]
         start, end = np.array(lives).reshape(-1, 2).T
         ticks = int((np.maximum(np.minimum(end, at) - start, 0.0) // self._tick).sum())
-        heartbeats = self._count_heartbeats(at)
+        heartbeats = self._count_heartbeats(at) + self._parting_heartbeats
         self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
 
     def _count_heartbeats(self, at: float) -> int:
