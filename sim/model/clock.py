@@ -135,8 +135,12 @@ class Clock:
 
     @property
     def stage(self) -> int:
-        """How far this instant has come; 0 while hosts go about their own activities."""
-        return self._stage if self._stage_at == self.env._now else 0
+        """How far this instant has come; 0 while hosts go about their own activities. A later round begins when all of
+        the first is over."""
+        now = self.env._now
+        if self._round_at == now:
+            return PLANNING
+        return self._stage if self._stage_at == now else 0
 
     @property
     def now(self) -> float:
@@ -191,6 +195,16 @@ class Clock:
             mail = self._mail[key] = []
             Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
         mail.append((host, 0, len(mail), callback, value))
+
+    def to_come(self, phase: int, host: int) -> list[tuple[float, int, Any]]:
+        """The messages of one host under way in a phase, as (arrival in s, detail, value)."""
+        return [
+            (arrival, detail, value)
+            for (arrival, of, _), mail in self._mail.items()
+            if of == phase
+            for number, detail, _, _, value in mail
+            if number == host
+        ]
 
     def _hand_over(self, due: Due) -> None:
         key: tuple[float, int, int] = due._value

@@ -259,6 +259,7 @@ class ControlPlane:
             host = world.hosts[number]
             if 2.0 * host.delay >= boots[number] and not host.slow:
                 host.slow = True
+                host.lose_count()  # such a reply takes the new agent back below what the control plane has counted
                 world.recurrence.review(host)
 
     def _queue(self, action: QueueDispatch, now: float) -> int:
@@ -466,7 +467,7 @@ class ControlPlane:
             mirror = rollout.mirrors[host.number]
             state = mirror.state
             if state in UNVERIFIED and mirror.target_closure == closure:
-                if rollout.number in host.records:
+                if rollout.number in host.records or (host.booting and host.number in rollout.begun):
                     host.lose_count()
                 if state != "Pending":
                     self._complete(rollout, host, closure, now)

@@ -248,6 +248,19 @@ class Host:
         self.world.restless -= 1
         self.world.control_plane.receive(self, batch)
 
+    def send(self, batch: list[tuple[Rollout, Report]], arrival: float) -> None:
+        """Send reports of before that arrive at time `arrival` (s), now or later."""
+        clock = self.world.clock
+        self.world.restless += 1
+        clock.to_control_plane(clock.now, arrival - clock.now, self.number, self._arrive, batch)
+
+    def keep(self, reports: list[tuple[Rollout, Report]]) -> None:
+        """Put reports on the disk of a host that is offline."""
+        if self.disk is None:
+            self.disk = []
+            self.world.restless += 1
+        self.disk += reports
+
     # -- dispatches
 
     def take_slots(self) -> None:
@@ -570,10 +583,13 @@ class Host:
             ]
         return runs
 
+    def topology(self) -> list[DeclaredProbe]:
+        """All probes of this host, as it declares them."""
+        return [DeclaredProbe(probe_name=p.name, kind=p.kind, mode=p.mode) for p in self.probes]
+
     def declare_topology(self, rollout: Rollout) -> None:
-        declared = [DeclaredProbe(probe_name=p.name, kind=p.kind, mode=p.mode) for p in self.probes]
         now = self.world.clock.now
-        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), declared, now), now)
+        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), self.topology(), now), now)
 
     def observe_first(self, rollout: Rollout, probe: Probe) -> None:
         now = self.world.clock.now

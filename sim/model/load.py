@@ -46,12 +46,15 @@ class Tally:
             steps.append(step)
             counts.append(count)
 
-    def combs(self, kind: str, first: NDArray[np.float64], step: float, count: NDArray[np.int64]) -> None:
-        """As `comb`, for arrays of combs with one step."""
+    def combs(self, kind: str, first: NDArray[np.float64], step: NDArray[np.float64], count: NDArray[np.int64]) -> None:
+        """As `comb`, for arrays of combs; those without a tooth are left out."""
+        kept = count > 0
+        if not kept.any():
+            return
         firsts, steps, counts = self._combs.setdefault(kind, (array("d"), array("d"), array("q")))
-        firsts.frombytes(np.ascontiguousarray(first, dtype=np.float64).tobytes())
-        steps.frombytes(np.full(len(first), step, dtype=np.float64).tobytes())
-        counts.frombytes(np.ascontiguousarray(count, dtype=np.int64).tobytes())
+        firsts.frombytes(first[kept].tobytes())
+        steps.frombytes(step[kept].tobytes())
+        counts.frombytes(count[kept].tobytes())
 
     def per_minute(self, end: float) -> dict[str, NDArray[np.int64]]:
         """Counts per kind and minute of everything at or before `end` (s); minute k is [60 k, 60 k + 60)."""

@@ -7,10 +7,11 @@ What each of them needs is known in advance:
 - *Heartbeat.* One matters if the control plane has an unverified record whose target the host runs, or a record further
   on than the agent's. Such hosts are in *session*: their heartbeats are real events until that is over. All other
   heartbeats only restart the tickers, which is part of the tickers' schedule.
-- *Probe run.* The runs of a ticker that started at `base` fall on base + k × interval, up to the first reset r0, and
-  then on r0 + j × heartbeat + k × interval (k × interval < heartbeat). So the place of a run in this schedule and its
-  time follow from each other, and the next run with another outcome is the next by place (flakes, as run lengths) or
-  the first at or after a time (onset of a defect, begin and end of an outage).
+- *Report.* What nobody looks at is counted when it is skipped. Should the two sides lose count of each other's events,
+  what is still on its way is made real (`under_way`), and from then on every report is.
+- *Probe run.* The place of a run in its ticker's schedule and its time follow from each other (`schedule`), so the next
+  run with another outcome is the next by place (flakes, as run lengths) or the first at or after a time (onset of a
+  defect, begin and end of an outage).
 
 Whenever the ground of a schedule shifts (the host goes offline or comes back, a session begins, another record's
 reset), the runs so far are settled: counted, and the schedule drawn up anew. What is on its way through the network
@@ -19,16 +20,19 @@ then is made real, so that it meets the host as it then is.
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import inf
 from typing import get_args
 
 import numpy as np
+from msgspec.structs import replace
 
 from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.every import probe_interval
 from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge, failing_probes
 from sim.model.rollouts import Rollout
+from sim.model.schedule import Passed, Schedule
+from sim.model.under_way import Skipped, make_real
 from sim.model.world import World
 from sim.reducer.payloads import Report
 from sim.reducer.records import HostRecord
@@ -51,6 +55,7 @@ class Watch:
         "online",
         "probe_due",
         "rollout",
+        "sent",
         "session",
         "stored",
         "tick_at",
@@ -71,8 +76,11 @@ class Watch:
         self.tick_due: Due | None = None
         self.tick_at = inf
         """When a record will cross or converge if no run changes anything before (s): no later run is looked for."""
-        self.stored: list[tuple[Rollout, str, int]] | None = None
-        """Reports that wait on the host's disk, by kind: they arrive when it is back."""
+        self.stored: list[Skipped] | None = None
+        """Reports that wait on the host's disk: they arrive when it is back."""
+        self.sent: list[Skipped] | None = None
+        """Reports that may be on their way to the control plane, while something may yet take its record ahead of
+        them."""
 
 
 class Relevant:
@@ -84,8 +92,9 @@ class Relevant:
         self._heartbeat = world.settings.heartbeat
         self._tick = world.settings.advance_tick
         self._resets = world.rules.probe_restart == "heartbeat"
-        self._undecided: list[tuple[Rollout, int, str, float, float, int]] = []
+        self._passed = Passed(world.settings.heartbeat)
         self._real_heartbeats = 0
+        self._parting_heartbeats = 0
         self._real_ticks = 0
 
     def start(self, host: Host) -> None:
@@ -94,6 +103,12 @@ class Relevant:
     # -- what the host tells
 
     def agent_stopped(self, host: Host) -> None:
+        clock, life = self.world.clock, host.lives[-1]
+        age = clock.now - life.heartbeat_start
+        if clock.round and host.online and age >= 0.0 and age % self._heartbeat == 0.0:
+            # without delay a dispatch can bring a host down after it has sent the heartbeat of the same instant
+            self.world.tally.moments("heartbeats").append(clock.now)
+            self._parting_heartbeats += 1
         watch: Watch | None = host.watch
         if watch is None:
             return
@@ -128,8 +143,8 @@ class Relevant:
         self._settle(host, watch)
         watch.online = True
         arrival = self.world.clock.now + host.delay
-        for rollout, kind, count in watch.stored or ():
-            self._count(host, rollout, kind, arrival, 0.0, count)
+        for skipped in watch.stored or ():
+            self._count(watch, replace(skipped, arrival=arrival, apart=0.0))
         watch.stored = None
         self.review(host)
         if watch.session is None:
@@ -169,7 +184,7 @@ class Relevant:
         if self.world.recording or host.exact:
             host.observe_first(rollout, runs.probe)
         else:
-            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
             # no entry is as good as one that passes
             same = (entry is not None and entry.status == "fail") == failing
             if same and not (failing and record.probe_failure_first_at is None):
@@ -179,9 +194,9 @@ class Relevant:
                 self.skipped += 1
                 if record.probes and runs.probe.mode == "enforce":  # a record that a reply brought may fail already
                     self.world.failing.note(rollout.number, host.number, bool(failing_probes(record)), now)
-                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1)
+                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1, runs)
                 if failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1)
+                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1, runs)
                 return
         host.run_probe(rollout, runs, runs.n + 1)
 
@@ -212,6 +227,10 @@ class Relevant:
         watch: Watch | None = host.watch
         if watch is not None:
             self._settle(host, watch)
+            for kind, arrival in make_real(host, watch.sent or [], watch.stored or []):
+                self.world.tally.weigh(REPORT[kind], arrival, -1)  # counted when it was skipped; now it arrives
+            watch.sent = watch.stored = None
+            self.review(host)
             self._plan_probes(host, watch)
 
     # -- heartbeats
@@ -347,18 +366,18 @@ class Relevant:
         for runs in host.runs(rollout):
             if runs.next is not None and runs.next[1] == now:
                 place = runs.next[0]
-                schedule = _Schedule(watch, probe_interval(runs), self._heartbeat)
+                schedule = self._schedule(watch, runs)
                 self._pass_over(host, watch, runs, schedule, place - 1)
                 if schedule.is_reset(place):
                     runs.ticker_failing = False
-                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1)
+                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
                 host.run_probe(rollout, runs, runs.base + place)
         self._plan_tick(host, watch)
         self._plan_probes(host, watch)
 
     def _next_change(self, watch: Watch, runs: ProbeRuns, each: bool) -> tuple[int, float] | None:
         """The next run whose outcome differs from the last, as (place, time); None if there is none in this run."""
-        schedule = _Schedule(watch, probe_interval(runs), self._heartbeat)
+        schedule = self._schedule(watch, runs)
         done = runs.n - runs.base
         place: int | None = done + 1
         until = min(self.world.scenario.until, watch.tick_at)
@@ -383,7 +402,7 @@ class Relevant:
             return None
         return place, at
 
-    def _next_failure(self, schedule: _Schedule, runs: ProbeRuns, done: int, at: float, until: float) -> int | None:
+    def _next_failure(self, schedule: Schedule, runs: ProbeRuns, done: int, at: float, until: float) -> int | None:
         candidates = []
         if runs.flakes is not None:
             candidates.append(runs.flakes.next_after(runs.n) - runs.base)
@@ -428,7 +447,7 @@ class Relevant:
             self._report(host, watch, rollout, "ProbeTopologyDeclared", first, period, resets)
         for runs in host.runs(rollout):
             interval = probe_interval(runs)
-            schedule = _Schedule(watch, interval, period)
+            schedule = self._schedule(watch, runs)
             self._pass_over(host, watch, runs, schedule, schedule.last(upto))
             since = int((upto - base) // interval) if watch.ticking or resets else 0
             runs.base = runs.n - max(since, 0)
@@ -436,7 +455,7 @@ class Relevant:
             assert first is not None
             watch.base, watch.ticking, watch.first_reset = base, True, first + resets * period
 
-    def _pass_over(self, host: Host, watch: Watch, runs: ProbeRuns, schedule: _Schedule, place: int) -> None:
+    def _pass_over(self, host: Host, watch: Watch, runs: ProbeRuns, schedule: Schedule, place: int) -> None:
         """Count the runs up to `place` of the schedule, which all end like the last one."""
         done = runs.n - runs.base
         if place <= done:
@@ -449,12 +468,19 @@ class Relevant:
         if runs.failing:
             runs.fails += count
             runs.ticker_failing = True
-        for first, step, teeth, resets in schedule.combs(done + 1, place):
-            self._report(host, watch, rollout, "ProbeResult", first, step, teeth)
-            if resets:
-                self._report(host, watch, rollout, "ProbeObservedFirst", first, step, teeth)
-                if runs.failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", first, step, teeth)
+        failing = bool(runs.failing)
+        if watch.online and self._moved_by_reports_alone(host, rollout):
+            self._passed.append(schedule, done + 1, place, failing, host.delay)
+            return
+        passed = Passed(self._heartbeat)
+        passed.append(schedule, done + 1, place, failing, 0.0)
+        for kind, firsts, steps, counts in passed.combs():
+            for first, step, teeth in zip(firsts.tolist(), steps.tolist(), counts.tolist(), strict=True):
+                if teeth > 0:
+                    self._report(host, watch, rollout, kind, first, step, teeth, runs)
+
+    def _schedule(self, watch: Watch, runs: ProbeRuns) -> Schedule:
+        return Schedule(watch.base, watch.ticking, watch.first_reset, probe_interval(runs), self._heartbeat)
 
     # -- ticks
 
@@ -508,27 +534,42 @@ class Relevant:
     # -- counting
 
     def _report(
-        self, host: Host, watch: Watch, rollout: Rollout, kind: str, first: float, step: float, count: int
+        self,
+        host: Host,
+        watch: Watch,
+        rollout: Rollout,
+        kind: str,
+        first: float,
+        step: float,
+        count: int,
+        runs: ProbeRuns | None = None,
     ) -> None:
         """Count reports made at first, first + step, …: on their way at once, or when the host is back online."""
-        if not watch.online:
-            watch.stored = watch.stored or []
-            watch.stored.append((rollout, kind, count))
-        else:
-            self._count(host, rollout, kind, first + host.delay, step, count)
-
-    def _count(self, host: Host, rollout: Rollout, kind: str, arrival: float, step: float, count: int) -> None:
-        if len(host.mirrored) > 1 or host.number in rollout.release.unchanged:
-            # a heartbeat may yet converge the mirror under the agent's feet, and these reports will be refused
-            self._undecided.append((rollout, host.number, kind, arrival, step, count))
-        else:
+        arrival = first + host.delay
+        if watch.online and self._moved_by_reports_alone(host, rollout):
             self._add(REPORT[kind], arrival, step, count)
+            return
+        failing = runs is not None and bool(runs.failing)
+        skipped = Skipped(rollout, kind, runs, failing, first, step, count, arrival, step)
+        if watch.online:
+            self._count(watch, skipped)
+        else:
+            watch.stored = watch.stored or []
+            watch.stored.append(skipped)
 
-    def _accept(self, kind: str, arrival: float, step: float, count: int, refused: bool = False) -> None:
-        self._add(REPORT[kind], arrival, step, count)
-        if refused:
-            self._add("refused", arrival, step, count)
-            self._add("rejected.IllegalForState", arrival, step, count)
+    def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
+        """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused."""
+        return len(host.mirrored) == 1 and host.number not in rollout.release.unchanged
+
+    def _count(self, watch: Watch, skipped: Skipped) -> None:
+        """Count reports that are sent, and remember those that have not arrived."""
+        self._add(REPORT[skipped.kind], skipped.arrival, skipped.apart, skipped.count)
+        now = self.world.clock.now
+        if skipped.last_arrival >= now:
+            sent = watch.sent = watch.sent or []
+            while sent and sent[0].last_arrival < now:
+                del sent[0]
+            sent.append(skipped)
 
     def _add(self, counted: str, arrival: float, step: float, count: int) -> None:
         tally = self.world.tally
@@ -545,13 +586,12 @@ class Relevant:
             watch: Watch | None = host.watch
             if watch is not None and watch.rollout is not None:
                 self._settle_upto(host, watch, watch.rollout, at)
-        for rollout, number, kind, arrival, step, count in self._undecided:
-            self._accept(kind, arrival, step, count, refused=number in rollout.premature)
-        self._undecided.clear()
+        for kind, first, step, count in self._passed.combs():
+            self.world.tally.combs(REPORT[kind], first, step, count)
         lives = [(life.tick_start, life.end) for host in self.world.hosts for life in host.lives]
         start, end = np.array(lives).reshape(-1, 2).T
         ticks = int((np.maximum(np.minimum(end, at) - start, 0.0) // self._tick).sum())
-        heartbeats = self._count_heartbeats(at)
+        heartbeats = self._count_heartbeats(at) + self._parting_heartbeats
         self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
 
     def _count_heartbeats(self, at: float) -> int:
@@ -565,90 +605,8 @@ class Relevant:
         start, begin, end, delay = np.array(stretches).reshape(-1, 4).T
         sent = start + np.ceil((begin - start) / self._heartbeat) * self._heartbeat
         counts = np.maximum(np.ceil((end - sent) / self._heartbeat), 0.0).astype(np.int64)
-        self.world.tally.combs("heartbeats", sent + delay, self._heartbeat, counts)
+        self.world.tally.combs("heartbeats", sent + delay, np.full(len(sent), self._heartbeat), counts)
         return int(counts.sum())
-
-
-class _Schedule:
-    """The times of one probe's runs after the base of a watch's schedule, by place (1, 2, …). Seconds throughout."""
-
-    __slots__ = ("base", "early", "first_reset", "interval", "per", "period")
-
-    def __init__(self, watch: Watch, interval: float, period: float):
-        self.base = watch.base
-        self.first_reset = watch.first_reset
-        self.interval = interval
-        self.period = period
-        if not watch.ticking:
-            self.early: int | None = 0
-        elif watch.first_reset is None:
-            self.early = None
-        else:
-            self.early = ceil((watch.first_reset - watch.base) / interval) - 1
-        self.per = ceil(period / interval)
-
-    def time(self, place: int) -> float | None:
-        """When the run at `place` falls; None if there is none."""
-        if self.early is None or place <= self.early:
-            return self.base + place * self.interval
-        if self.first_reset is None:
-            return None
-        period, k = divmod(place - self.early - 1, self.per)
-        return self.first_reset + period * self.period + k * self.interval
-
-    def is_reset(self, place: int) -> bool:
-        """Whether the run at `place` is the first after a reset."""
-        return self.early is not None and place > self.early and (place - self.early - 1) % self.per == 0
-
-    def first(self, at: float, least: int) -> int | None:
-        """The first place at or after `least` whose run falls on or after time `at`; None if there is none."""
-        place = max(1, ceil((at - self.base) / self.interval))
-        if self.early is not None and place > self.early:
-            if self.first_reset is None:
-                return None
-            period = max(0, int((at - self.first_reset) // self.period))
-            k = max(0, ceil((at - self.first_reset - period * self.period) / self.interval))
-            place = self.early + 1 + (period * self.per + k if k < self.per else (period + 1) * self.per)
-        return max(place, least)
-
-    def last(self, at: float) -> int:
-        """How many runs fall at or before time `at`."""
-        if self.early is None or self.first_reset is None or at < self.first_reset:
-            count = max(0, int((at - self.base) // self.interval))
-            return count if self.early is None else min(count, self.early)
-        period = int((at - self.first_reset) // self.period)
-        k = int((at - self.first_reset - period * self.period) // self.interval)
-        return self.early + 1 + period * self.per + min(k, self.per - 1)
-
-    def combs(self, begin: int, end: int) -> list[tuple[float, float, int, bool]]:
-        """The runs at places begin … end as (first, step, count, at a reset)."""
-        early = end if self.early is None else min(end, self.early)
-        found: list[tuple[float, float, int, bool]] = []
-        if begin <= early:
-            found.append((self.base + begin * self.interval, self.interval, early - begin + 1, False))
-            begin = early + 1
-        if begin > end:
-            return found
-        assert self.early is not None and self.first_reset is not None
-        low, high = begin - self.early - 1, end - self.early - 1
-        first_period, last_period = low // self.per, high // self.per
-        if last_period - first_period < self.per:
-            for period in range(first_period, last_period + 1):
-                at = self.first_reset + period * self.period
-                k0 = low % self.per if period == first_period else 0
-                k1 = high % self.per if period == last_period else self.per - 1
-                if k0 == 0:
-                    found.append((at, self.period, 1, True))
-                    k0 = 1
-                if k1 >= k0:
-                    found.append((at + k0 * self.interval, self.interval, k1 - k0 + 1, False))
-            return found
-        for k in range(self.per):
-            p0 = first_period + (k < low % self.per)
-            p1 = last_period - (k > high % self.per)
-            at = self.first_reset + p0 * self.period + k * self.interval
-            found.append((at, self.period, p1 - p0 + 1, k == 0))
-        return found
 
 
 def was_online(host: Host, at: float) -> bool:
