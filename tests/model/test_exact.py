@@ -687,7 +687,12 @@ def test_a_reply_that_outlives_a_reboot(tmp_path: Path) -> None:
         ("DS", 390.0, 390.0),
         ("SC", 720.0, 780.0),
     ]
-    assert result.summary["load"]["rejected"] == {"IllegalForState": 0, "SeqRegression": 1, "Invariant": 0, "unknown": 0}
+    assert result.summary["load"]["rejected"] == {
+        "IllegalForState": 0,
+        "SeqRegression": 1,
+        "Invariant": 0,
+        "unknown": 0,
+    }
 
 
 def test_reports_under_way_when_a_heartbeat_converges_the_record(tmp_path: Path) -> None:
