@@ -667,3 +667,69 @@ def test_heartbeats_under_way_when_their_host_goes_offline(tmp_path: Path) -> No
         ("AS", 315.0),
         ("SC", 315.0),
     ]
+
+
+def test_a_reply_that_outlives_a_reboot(tmp_path: Path) -> None:
+    """Messages take a minute. r1 soaks at 150, r2 is had at 180 and deferred at 270; the host is down until 330. The
+    heartbeat of 240 arrives at 300, and its reply gives the new agent at 360 the record of r1 without the probe run of
+    250, which arrived at 310. So the new agent's first report, the topology, has a number that is taken already."""
+    data = scenario(
+        fleet(),
+        default={"network_delay": 60, "defer": {"probability": 0.5}, "reboot": "0s"},
+        releases=[{"ref": "r1", "at": 0}, {"ref": "r2", "at": 120}],
+        probes=[{"name": "http", "kind": "http", "interval": "20s"}],
+    )
+    result = played(tmp_path, data)
+    assert moves(result, "c-0", "c@r1") == [("PA", 60.0, 120.0), ("AS", 150.0, 210.0), ("SC", 600.0, 660.0)]
+    assert moves(result, "c-0", "c@r2") == [
+        ("PA", 180.0, 240.0),
+        ("AD", 270.0, 330.0),
+        ("DS", 390.0, 390.0),
+        ("SC", 720.0, 780.0),
+    ]
+    assert result.summary["load"]["rejected"] == {
+        "IllegalForState": 0,
+        "SeqRegression": 1,
+        "Invariant": 0,
+        "unknown": 0,
+    }
+
+
+def test_reports_under_way_when_a_heartbeat_converges_the_record(tmp_path: Path) -> None:
+    """Messages take 20 s. c-0 runs the release already, and has its dispatch at 20, when its heartbeat of 0 arrives and
+    converges the control plane's record, of which the numbers 1 to 3 are taken then. At 40 arrive three reports about
+    the activation, which have those numbers, a topology, a first observation and a result: three are dropped, three
+    refused. So is the result of 50; the agent converges at 90, and what it sends from 80 on arrives after the end."""
+    data = scenario(
+        fleet(waves=[]),
+        default={"network_delay": 20},
+        control_plane={"default_soak": "90s"},
+        releases=[{"ref": "r1", "unchanged": 1.0}],
+        probes=[{"name": "http", "kind": "http", "interval": "30s"}],
+    )
+    load = played(tmp_path, data).summary["load"]
+    assert load["reports"] == 7
+    assert load["rejected"] == {"IllegalForState": 4, "SeqRegression": 3, "Invariant": 0, "unknown": 0}
+
+
+def test_a_host_that_goes_down_after_its_heartbeat_of_the_same_instant(tmp_path: Path) -> None:
+    """Without delay and with nothing to wait for, the dispatch queued at 0 is delivered, deferred and followed by the
+    reboot at 0, after the heartbeat of 0. Up at 60; Converged at 600: heartbeats at 0, 60, …, 600."""
+    data = scenario(
+        fleet(), default={"network_delay": 0, "activation": "0s", "defer": {"probability": 1.0}, "reboot": "0s"}
+    )
+    result = played(tmp_path, data)
+    assert moves(result, "c-0") == [("PA", 0.0, 0.0), ("AD", 0.0, 0.0), ("DS", 60.0, 60.0), ("SC", 600.0, 600.0)]
+    assert result.summary["load"]["heartbeats"] == 11
+
+
+def test_a_dispatch_delivered_after_the_tick_of_the_same_instant(tmp_path: Path) -> None:
+    """Without delay, a host that comes back at 100 has its dispatch at 100, but after its advance tick of 100: it soaks
+    until the next."""
+    data = scenario(
+        fleet(waves=[]),
+        default={"network_delay": 0, "activation": "0s", "online": {"up": "40s", "down": "60s"}},
+        control_plane={"default_soak": "0s"},
+        releases=[{"ref": "r1", "at": "45s"}],
+    )
+    assert moves(played(tmp_path, data), "c-0") == [("PA", 100.0, 100.0), ("AS", 100.0, 100.0), ("SC", 105.0, 105.0)]
