@@ -10,7 +10,8 @@ from collections.abc import Generator
 from simpy import Event
 
 from sim.model.clock import HEARTBEAT, PROBE, TICK
-from sim.model.host import Host, ProbeRuns
+from sim.model.host import Host
+from sim.model.probes import ProbeRuns
 from sim.model.rollouts import Rollout
 from sim.model.world import World
 
@@ -106,7 +107,7 @@ class Every:
         self, host: Host, rollout: Rollout, runs: ProbeRuns, place: int, generation: int, start: float
     ) -> Generator[Event, object, None]:
         clock = self.world.clock
-        interval, number = probe_interval(runs), host.number
+        interval, number = runs.interval, host.number
         k = 1
         while True:
             yield clock.due(start + k * interval, PROBE, number, detail=place)
@@ -114,8 +115,3 @@ class Every:
                 return
             host.run_probe(rollout, runs, runs.n + 1)
             k += 1
-
-
-def probe_interval(runs: ProbeRuns) -> float:
-    """Seconds between two runs of a ticker: the probe's interval, never under 5 s (page 5)."""
-    return max(runs.probe.interval, 5.0)

@@ -12,7 +12,9 @@ from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
 from sim.model.clock import DELIVERY, REBOOT, TOGGLE, WORK, Due
-from sim.model.luck import Flakes, Stays
+from sim.model.luck import Stays
+from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
+from sim.model.probes import ProbeRuns, failing_probes
 from sim.model.switches import adjust
 from sim.reducer.effects import (
     LocalEmitEvent,
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 DAY = 86_400.0
-ALWAYS_ONLINE = ((-1.0, True),)
 ORDER = {state: place for place, state in enumerate(STATES)}
 
 
@@ -63,49 +64,6 @@ class Life:
         self.heartbeat_start = heartbeat_start
         self.tick_start = tick_start
         self.end = inf
-
-
-class ProbeRuns:
-    """One probe on one host during one rollout: how often it ran since the activation, and when it fails.
-
-    `n` runs are done, `failing` is the outcome of the last (None before the first), `ticker_failing` the same
-    but forgotten at a reset. `defect_at` (s) is when the release shows through this probe, None if never.
-    """
-
-    __slots__ = (
-        "base",
-        "defect_at",
-        "failing",
-        "fails",
-        "flakes",
-        "n",
-        "next",
-        "probe",
-        "service",
-        "ticker_failing",
-    )
-
-    def __init__(self, probe: Probe, flakes: Flakes | None, service: Stays | None, defect_at: float | None):
-        self.probe = probe
-        self.flakes = flakes
-        self.service = service
-        self.defect_at = defect_at
-        self.n = 0
-        self.fails = 0
-        self.failing: bool | None = None
-        self.ticker_failing = False
-        self.base = 0
-        """For `relevant`: how many runs were done before the present schedule."""
-        self.next: tuple[int, float] | None = None
-        """For `relevant`: the next run that makes a difference, as its place in the schedule and its time (s)."""
-
-    def outcome(self, n: int, at: float) -> bool:
-        """Whether run number `n` fails if it falls on time `at` (s)."""
-        return (
-            (self.defect_at is not None and at >= self.defect_at)
-            or (self.service is not None and self.service.down_at(at))
-            or (self.flakes is not None and self.flakes.next_after(n - 1) == n)
-        )
 
 
 class Host:
@@ -154,7 +112,7 @@ class Host:
         self.probes = world.fleet.probes[number]
         self.delay = world.fleet.network_delay[number]
         self.closure = closure
-        self.closures: tuple[tuple[float, str], ...] = ((-1.0, closure),)
+        self.closures: Closures = ((-1.0, closure),)
         """What it ran since when: a heartbeat still under way carries the closure of when it was sent."""
         self.records: dict[int, HostRecord] = {}
         self.slots: dict[int, tuple[str, float | None]] = {}
@@ -164,7 +122,7 @@ class Host:
         self.booting = False
         self.dead = False
         self.online = True
-        self.presence: tuple[tuple[float, bool], ...] = ALWAYS_ONLINE
+        self.presence: Presence = ALWAYS_ONLINE
         """When it came online or went offline."""
         self.disk: list[tuple[Rollout, Report]] | None = None
         self.batch: list[tuple[Rollout, Report]] | None = None
@@ -646,11 +604,6 @@ class Host:
             elif not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
                 closure = record.current_closure or ""
                 self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure), now)
-
-
-def failing_probes(record: HostRecord) -> list[str]:
-    """The enforce probes whose latest result is fail."""
-    return [name for name, entry in record.probes.items() if entry.mode == "enforce" and entry.status == "fail"]
 
 
 def can_converge(record: HostRecord) -> bool:

@@ -28,8 +28,9 @@ from msgspec.structs import replace
 
 from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
-from sim.model.every import probe_interval
-from sim.model.host import ALWAYS_ONLINE, Host, ProbeRuns, can_converge, failing_probes
+from sim.model.host import Host, can_converge
+from sim.model.presence import online_stretches, ran_at, was_online
+from sim.model.probes import ProbeRuns, failing_probes, next_change
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Passed, Schedule
 from sim.model.under_way import Skipped, make_real
@@ -297,12 +298,12 @@ class Relevant:
             k = first_at_or_after(life.heartbeat_start, self._heartbeat, oldest)
             while (sent := life.heartbeat_start + k * self._heartbeat) <= sent_before and sent < life.end:
                 k += 1
-                if not was_online(host, sent):
+                if not was_online(host.presence, sent):
                     continue
                 arrival, back = sent + delay, sent + 2.0 * delay
                 if arrival > now or (arrival == now and stage < PLANNING):
                     self._real_heartbeats += 1
-                    heartbeat = (host, ran_at(host, sent))
+                    heartbeat = (host, ran_at(host.closures, sent))
                     clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
                     reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
@@ -345,12 +346,14 @@ class Relevant:
         if watch.rollout is None:
             return
         soonest = None
+        until = min(self.world.scenario.until, watch.tick_at)
         each = self.world.recording or host.exact
         for runs in host.runs(watch.rollout):
             if not (each or runs.flakes or runs.service or runs.defect_at is not None or runs.failing):
                 runs.next = None
                 continue
-            runs.next = self._next_change(watch, runs, each)
+            schedule = self._schedule(watch, runs)
+            runs.next = schedule.next(runs.n - runs.base, until) if each else next_change(schedule, runs, until)
             if runs.next is not None and (soonest is None or runs.next[1] < soonest):
                 soonest = runs.next[1]
         if soonest is not None:
@@ -375,56 +378,6 @@ class Relevant:
         self._plan_tick(host, watch)
         self._plan_probes(host, watch)
 
-    def _next_change(self, watch: Watch, runs: ProbeRuns, each: bool) -> tuple[int, float] | None:
-        """The next run whose outcome differs from the last, as (place, time); None if there is none in this run."""
-        schedule = self._schedule(watch, runs)
-        done = runs.n - runs.base
-        place: int | None = done + 1
-        until = min(self.world.scenario.until, watch.tick_at)
-        at = schedule.time(done + 1)
-        if at is None or at > until:
-            return None
-        if each:
-            return done + 1, at
-        if not runs.failing:
-            place = self._next_failure(schedule, runs, done, at, until)
-        else:
-            while place is not None and (at := schedule.time(place)) is not None and at <= until:
-                if runs.defect_at is not None and at >= runs.defect_at:
-                    return None
-                if runs.service is not None and runs.service.down_at(at):
-                    place = schedule.first(runs.service.bound(runs.service.stay_at(at)), place + 1)
-                elif runs.flakes is not None and runs.flakes.next_after(runs.base + place - 1) == runs.base + place:
-                    place += 1
-                else:
-                    break
-        if place is None or (at := schedule.time(place)) is None or at > until:
-            return None
-        return place, at
-
-    def _next_failure(self, schedule: Schedule, runs: ProbeRuns, done: int, at: float, until: float) -> int | None:
-        candidates = []
-        if runs.flakes is not None:
-            candidates.append(runs.flakes.next_after(runs.n) - runs.base)
-        if runs.defect_at is not None and (place := schedule.first(runs.defect_at, done + 1)) is not None:
-            candidates.append(place)
-        if runs.service is not None:
-            stay = runs.service.stay_at(at)
-            while True:
-                begins = runs.service.bound(stay - 1) if stay else 0.0
-                if begins > until:
-                    break
-                if not runs.service.is_up(stay):
-                    place = schedule.first(begins, done + 1)
-                    if place is None:
-                        break
-                    falls = schedule.time(place)
-                    if falls is not None and falls < runs.service.bound(stay):
-                        candidates.append(place)
-                        break
-                stay += 1
-        return min(candidates, default=None)
-
     def _settle(self, host: Host, watch: Watch) -> None:
         """Count the runs and resets that the schedule told up to now, and move its base to the last reset among them.
 
@@ -446,10 +399,9 @@ class Relevant:
             base = first + (resets - 1) * period
             self._report(host, watch, rollout, "ProbeTopologyDeclared", first, period, resets)
         for runs in host.runs(rollout):
-            interval = probe_interval(runs)
             schedule = self._schedule(watch, runs)
             self._pass_over(host, watch, runs, schedule, schedule.last(upto))
-            since = int((upto - base) // interval) if watch.ticking or resets else 0
+            since = int((upto - base) // runs.interval) if watch.ticking or resets else 0
             runs.base = runs.n - max(since, 0)
         if resets:
             assert first is not None
@@ -480,7 +432,7 @@ class Relevant:
                     self._report(host, watch, rollout, kind, first, step, teeth, runs)
 
     def _schedule(self, watch: Watch, runs: ProbeRuns) -> Schedule:
-        return Schedule(watch.base, watch.ticking, watch.first_reset, probe_interval(runs), self._heartbeat)
+        return Schedule(watch.base, watch.ticking, watch.first_reset, runs.interval, self._heartbeat)
 
     # -- ticks
 
@@ -600,42 +552,10 @@ class Relevant:
             (life.heartbeat_start, max(begin, life.heartbeat_start), min(end, life.end), host.delay)
             for host in self.world.hosts
             for life in host.lives
-            for begin, end in online_stretches(host, at + QUANTUM)
+            for begin, end in online_stretches(host.presence, at + QUANTUM)
         ]
         start, begin, end, delay = np.array(stretches).reshape(-1, 4).T
         sent = start + np.ceil((begin - start) / self._heartbeat) * self._heartbeat
         counts = np.maximum(np.ceil((end - sent) / self._heartbeat), 0.0).astype(np.int64)
         self.world.tally.combs("heartbeats", sent + delay, np.full(len(sent), self._heartbeat), counts)
         return int(counts.sum())
-
-
-def was_online(host: Host, at: float) -> bool:
-    """Whether the host was online at time `at` (s), changes of that instant included."""
-    online = False
-    for since, state in host.presence:
-        if since > at:
-            break
-        online = state
-    return online
-
-
-def ran_at(host: Host, at: float) -> str:
-    """The closure the host ran at time `at` (s), changes of that instant included."""
-    running = host.closures[0][1]
-    for since, closure in host.closures:
-        if since > at:
-            break
-        running = closure
-    return running
-
-
-def online_stretches(host: Host, end: float) -> list[tuple[float, float]]:
-    """The stretches (from, until) in which the host was online, up to `end` (s)."""
-    if host.presence is ALWAYS_ONLINE:
-        return [(0.0, end)]
-    stretches = []
-    for place, (since, online) in enumerate(host.presence):
-        if online:
-            until = host.presence[place + 1][0] if place + 1 < len(host.presence) else end
-            stretches.append((max(since, 0.0), min(until, end)))
-    return stretches

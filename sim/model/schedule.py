@@ -67,6 +67,11 @@ class Schedule:
             place = self.early + 1 + (period * self.per + k if k < self.per else (period + 1) * self.per)
         return max(place, least)
 
+    def next(self, done: int, until: float) -> tuple[int, float] | None:
+        """The run after the first `done`, as (place, time); None if there is none by time `until`."""
+        at = self.time(done + 1)
+        return None if at is None or at > until else (done + 1, at)
+
     def last(self, at: float) -> int:
         """How many runs fall at or before time `at`."""
         if self.first_reset is None or at < self.first_reset:

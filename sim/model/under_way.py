@@ -34,7 +34,8 @@ from sim.reducer.payloads import (
 from sim.scenario.units import QUANTUM
 
 if TYPE_CHECKING:
-    from sim.model.host import Host, ProbeRuns
+    from sim.model.host import Host
+    from sim.model.probes import ProbeRuns
     from sim.model.rollouts import Rollout
 
 Sent = tuple["Rollout", Report]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 from sim.model.clock import Clock
 from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
-from sim.model.host import Host, ProbeRuns
+from sim.model.host import Host
 from sim.model.load import Tally
 from sim.model.luck import Flakes, Stays
+from sim.model.probes import ProbeRuns
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records

@@ -1,0 +1,41 @@
+"""What a host was at some time: online or not, and on which closure; told by tuples of (since, what), in order."""
+
+from __future__ import annotations
+
+Presence = tuple[tuple[float, bool], ...]
+"""Since when (s) a host is online or not."""
+Closures = tuple[tuple[float, str], ...]
+"""Since when (s) a host runs which closure."""
+ALWAYS_ONLINE: Presence = ((-1.0, True),)
+
+
+def was_online(presence: Presence, at: float) -> bool:
+    """Whether the host was online at time `at` (s), changes of that instant included."""
+    online = False
+    for since, state in presence:
+        if since > at:
+            break
+        online = state
+    return online
+
+
+def ran_at(closures: Closures, at: float) -> str:
+    """The closure the host ran at time `at` (s), changes of that instant included."""
+    running = closures[0][1]
+    for since, closure in closures:
+        if since > at:
+            break
+        running = closure
+    return running
+
+
+def online_stretches(presence: Presence, end: float) -> list[tuple[float, float]]:
+    """The stretches (from, until) in which the host was online, up to `end` (s)."""
+    if presence is ALWAYS_ONLINE:
+        return [(0.0, end)]
+    stretches = []
+    for place, (since, online) in enumerate(presence):
+        if online:
+            until = presence[place + 1][0] if place + 1 < len(presence) else end
+            stretches.append((max(since, 0.0), min(until, end)))
+    return stretches

@@ -1,0 +1,112 @@
+"""The probes of one host in one rollout: how often each ran, how the next run ends, and which run ends otherwise."""
+
+from __future__ import annotations
+
+from sim.model.luck import Flakes, Stays
+from sim.model.schedule import Schedule
+from sim.reducer.records import HostRecord
+from sim.scenario.schema import Probe
+
+SHORTEST = 5.0
+"""No ticker runs more often (page 5), in seconds."""
+
+
+class ProbeRuns:
+    """One probe on one host during one rollout: how often it ran since the activation, and when it fails.
+
+    `n` runs are done, `failing` is the outcome of the last (None before the first), `ticker_failing` the same
+    but forgotten at a reset. `defect_at` (s) is when the release shows through this probe, None if never.
+    """
+
+    __slots__ = (
+        "base",
+        "defect_at",
+        "failing",
+        "fails",
+        "flakes",
+        "interval",
+        "n",
+        "next",
+        "probe",
+        "service",
+        "ticker_failing",
+    )
+
+    def __init__(self, probe: Probe, flakes: Flakes | None, service: Stays | None, defect_at: float | None):
+        self.probe = probe
+        self.interval = max(probe.interval, SHORTEST)
+        """Seconds between two runs of a ticker."""
+        self.flakes = flakes
+        self.service = service
+        self.defect_at = defect_at
+        self.n = 0
+        self.fails = 0
+        self.failing: bool | None = None
+        self.ticker_failing = False
+        self.base = 0
+        """For `relevant`: how many runs were done before the present schedule."""
+        self.next: tuple[int, float] | None = None
+        """For `relevant`: the next run that makes a difference, as its place in the schedule and its time (s)."""
+
+    def outcome(self, n: int, at: float) -> bool:
+        """Whether run number `n` fails if it falls on time `at` (s)."""
+        return (
+            (self.defect_at is not None and at >= self.defect_at)
+            or (self.service is not None and self.service.down_at(at))
+            or (self.flakes is not None and self.flakes.next_after(n - 1) == n)
+        )
+
+
+def next_change(schedule: Schedule, runs: ProbeRuns, until: float) -> tuple[int, float] | None:
+    """The next run whose outcome differs from the last, as (place, time); None if there is none by time `until` (s)."""
+    done = runs.n - runs.base
+    at = schedule.time(done + 1)
+    if at is None or at > until:
+        return None
+    place = _next_pass(schedule, runs, done, until) if runs.failing else _next_failure(schedule, runs, done, at, until)
+    if place is None or (at := schedule.time(place)) is None or at > until:
+        return None
+    return place, at
+
+
+def _next_pass(schedule: Schedule, runs: ProbeRuns, done: int, until: float) -> int | None:
+    place: int | None = done + 1
+    while place is not None and (at := schedule.time(place)) is not None and at <= until:
+        if runs.defect_at is not None and at >= runs.defect_at:
+            return None
+        if runs.service is not None and runs.service.down_at(at):
+            place = schedule.first(runs.service.bound(runs.service.stay_at(at)), place + 1)
+        elif runs.flakes is not None and runs.flakes.next_after(runs.base + place - 1) == runs.base + place:
+            place += 1
+        else:
+            break
+    return place
+
+
+def _next_failure(schedule: Schedule, runs: ProbeRuns, done: int, at: float, until: float) -> int | None:
+    candidates = []
+    if runs.flakes is not None:
+        candidates.append(runs.flakes.next_after(runs.n) - runs.base)
+    if runs.defect_at is not None and (place := schedule.first(runs.defect_at, done + 1)) is not None:
+        candidates.append(place)
+    if runs.service is not None:
+        stay = runs.service.stay_at(at)
+        while True:
+            begins = runs.service.bound(stay - 1) if stay else 0.0
+            if begins > until:
+                break
+            if not runs.service.is_up(stay):
+                place = schedule.first(begins, done + 1)
+                if place is None:
+                    break
+                falls = schedule.time(place)
+                if falls is not None and falls < runs.service.bound(stay):
+                    candidates.append(place)
+                    break
+            stay += 1
+    return min(candidates, default=None)
+
+
+def failing_probes(record: HostRecord) -> list[str]:
+    """The enforce probes whose latest result is fail."""
+    return [name for name, entry in record.probes.items() if entry.mode == "enforce" and entry.status == "fail"]
