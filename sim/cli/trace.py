@@ -67,7 +67,8 @@ def trace(
                 f"{str(path)!r}: expected a name that ends in .{option}", param_hint=f"'--{option}'"
             )
     from sim.result import read
-    from sim.result.trace import UnknownName, rollouts_of, sentences
+    from sim.result.sentences import sentences
+    from sim.result.trace import UnknownName, rollouts_of
     from sim.result.trace import trace as events_of
 
     result = read(directory)
@@ -98,7 +99,7 @@ def _table(host: str, said: dict[str, str], events: list[Event]) -> Iterator[Tex
     from rich.text import Text
 
     from sim.cli.closing import BAD, FAINT, GOOD, HEAD
-    from sim.result.trace import moment
+    from sim.result.sentences import moment
 
     for sentence in said.values():
         yield Text(printable(sentence), HEAD)
@@ -187,7 +188,7 @@ def _count(event: Event) -> object:
 
 def describe(event: Event) -> str:
     """An event of `sim.result.trace.trace` in words."""
-    from sim.result.trace import moment
+    from sim.result.sentences import moment
 
     detail = event["detail"]
     words = _words(event["what"], detail)
@@ -197,7 +198,7 @@ def describe(event: Event) -> str:
 
 
 def _words(what: str, detail: dict[str, Any]) -> str:
-    from sim.result.trace import gate_words, moment
+    from sim.result.sentences import gate_words, moment
     from sim.result.words import counted, duration
 
     match what:
@@ -253,7 +254,7 @@ _DELIVERED = {
 
 def _wait(detail: dict[str, Any], took: str, why: str) -> str:
     from sim.reducer.records import STATES
-    from sim.result.trace import moment
+    from sim.result.sentences import moment
 
     until = "the end" if detail["until"] is None else moment(detail["until"])
     match detail["then"]:

@@ -15,7 +15,8 @@ import pytest
 
 import sim
 from sim.result import Result, read, save
-from sim.result.trace import UnknownName, gate_words, moment, rollouts_of, sentences, trace
+from sim.result.sentences import gate_words, moment, sentences
+from sim.result.trace import UnknownName, rollouts_of, trace
 
 HALVES = [{"percent": 50, "soak": "10m"}, {"percent": 100, "soak": "10m"}]
 HTTP = {"name": "http", "kind": "http"}
