@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTFLAGS ?= -n auto
+LABFLAGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format bench clean
+.PHONY: help install demo lab test test-fast lint format bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       the quickstart: a three-channel fleet rolls out, explained'
+	@echo 'make lab        the notebooks, in JupyterLab; make lab LABFLAGS=--no-browser'
 	@echo 'make test       every test          make test-fast  without the slow ones'
 	@echo 'make lint       ruff and mypy       make format     let ruff write the style'
 	@echo 'make bench      speed, as ratios    make clean      remove what make made'
@@ -18,6 +20,9 @@ install: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/nixfleet-sim run scenarios/quickstart.yaml
+
+lab: $(VENV)/installed-lab
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LABFLAGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(TESTFLAGS)
@@ -33,13 +38,14 @@ lint: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python notebooks/strip.py notebooks/*.ipynb
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench.ratios
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . '(' -name __pycache__ -o -name .ipynb_checkpoints ')' -type d -prune -exec rm -rf {} +
 
 # The stamps: touched last, so that an install that breaks off is done again.
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
@@ -48,6 +54,10 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/installed
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-lab: pyproject.toml constraints.txt | $(VENV)/installed
+	$(PIP) install -c constraints.txt -e '.[lab]'
 	@touch $@
 
 # Debian and Ubuntu ship python3 without ensurepip, and then `-m venv` fails half-way: start over after mending it.

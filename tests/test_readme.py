@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 import sim
+import sim.plot
 from sim.cli.main import execute
 from sim.result.frames import NAMES as FRAMES
 from sim.scenario.distributions import NAMES as DISTRIBUTIONS
@@ -313,6 +314,10 @@ def test_the_tables_of_the_scenario_file_are_complete() -> None:
 def test_the_frames_are_all_named() -> None:
     table = rows("Reading the output", "| frame | a row is |")
     assert [row[0].strip("`") for row in table] == list(FRAMES)
+
+
+def test_the_figures_are_all_named() -> None:
+    assert set(sim.plot.__all__) - {"STATES", "save", "svg"} <= named(SECTIONS["In Python"].text)
 
 
 def test_there_is_a_section_for_each_scenario() -> None:

@@ -1,4 +1,5 @@
-"""Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes.
+"""Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes;
+`timeline` takes a host, too.
 
 Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
 Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
@@ -14,6 +15,7 @@ from sim.plot.load import control_plane_load
 from sim.plot.phases import waves
 from sim.plot.states import states_over_time
 from sim.plot.style import STATES
+from sim.plot.timeline import timeline
 
 __all__ = [
     "STATES",
@@ -24,5 +26,6 @@ __all__ = [
     "states_over_time",
     "svg",
     "time_to_converged",
+    "timeline",
     "waves",
 ]

@@ -25,6 +25,9 @@ _PARTS = {
     "superseded_s": "superseded while pending",
 }
 
+_SHARES = {"p50": "half", "p90": "90 %", "p99": "99 %", "p100": "all"}
+"""How the quantiles of a time are said, from the smallest on."""
+
 
 def describe(result: Result) -> str:
     """A few sentences per rollout: the outcome, the slowest wave and where its time went, the exposure, the stall."""
@@ -35,12 +38,12 @@ def describe(result: Result) -> str:
         f"{ends.get(summary['end'], summary['end'] + ' at')} {duration(summary['ended_at_s'])}."
     )
     if not summary["rollouts"]:
-        return f"{head} No rollout opened."
+        return f"{head} {_why_none_opened(result)}"
     state_of = states_at_the_end(result)
     paragraphs = [head]
     for rollout in summary["rollouts"]:
         sentences = [
-            *_outcome(rollout),
+            *_outcome(rollout, summary["end"]),
             *_bottleneck(rollout, result.gates),
             *_critical(result, rollout),
             *_exposure(rollout),
@@ -51,16 +54,40 @@ def describe(result: Result) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _outcome(rollout: dict[str, Any]) -> Iterator[str]:
+def _why_none_opened(result: Result) -> str:
+    """Why a run has no rollout, in a sentence."""
+    releases = result.scenario.releases
+    if not releases:
+        return "No rollout opened: the scenario has no release."
+    if not result.summary["hosts"]:
+        return "No rollout opened: the fleet has no host."
+    if result.summary["end"] != "quiescent":
+        first = duration(min(one.at for one in releases))
+        return f"No rollout opened: no release was known by then; the first comes at {first}."
+    return "No rollout opened: no channel that is released to has a host."
+
+
+def _outcome(rollout: dict[str, Any], end: str) -> Iterator[str]:
     from sim.result.result import outcome
 
     states = ", ".join(f"{count:,} {state}" for state, count in rollout["states"].items() if count)
-    yield f"{rollout['rollout_id']} {outcome(rollout)} ({states or 'no hosts'})."
-    times = rollout["time_to_converged_s"]
-    reached = [(q, times[f"p{q}"]) for q in (50, 90, 99) if times[f"p{q}"] is not None]
-    if reached:
-        said = ", ".join(f"{q} % after {duration(at)}" for q, at in reached)
-        yield f"Of its {counted(rollout['hosts'], 'host')} {said} had converged."
+    yield f"{rollout['rollout_id']}: {outcome(rollout)} ({states or 'no hosts'})."
+    if rollout["hosts"]:
+        yield _converged(rollout, end)
+
+
+def _converged(rollout: dict[str, Any], end: str) -> str:
+    """How long half, most and all of a rollout's hosts took."""
+    hosts, times = rollout["hosts"], rollout["time_to_converged_s"]
+    # of shares that were reached at what is said as the same time the largest stays
+    reached = {duration(times[key]): share for key, share in _SHARES.items() if times[key] is not None}
+    if not reached:
+        some = "Fewer than half" if rollout["states"]["Converged"] else "None"
+        who = "Its host has not" if hosts == 1 else f"{some} of its {hosts:,} hosts"
+        return f"{who} converged{' by then' if end != 'quiescent' else ''}."
+    (first, share), *later = ((at, share) for at, share in reached.items())
+    who = "Its host" if hosts == 1 else f"{share.capitalize()} of its {hosts:,} hosts"
+    return ", ".join([f"{who} had converged after {first}", *(f"{share} after {at}" for at, share in later)]) + "."
 
 
 def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
@@ -82,11 +109,16 @@ def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
     if whole > 0:
         largest = max(parts, key=lambda part: parts[part])
         which = _longest_gate(rollout["rollout_id"], gates) if largest == "gates_s" else ""
-        yield f"{parts[largest] / whole:.0%} of its hosts' time short of Converged was spent {_PARTS[largest]}{which}."
+        share = f"{100 * parts[largest] / whole:.0f} %"
+        yield f"{share} of its hosts' time short of Converged was spent {_PARTS[largest]}{which}."
     for wave in rollout["waves"]:
-        share = wave["verified_at_promotion"]
-        if share is not None and share < 1.0:
-            yield f"Wave {wave['index']} was left with {share:.0%} of its hosts verified, the others only Deferred."
+        verified_share = wave["verified_at_promotion"]
+        if verified_share is not None and verified_share < 1.0:
+            hosts, verified = counted(wave["hosts"], "host"), round(verified_share * wave["hosts"])
+            yield (
+                f"Wave {wave['index']} was left with {verified or 'none'} of its {hosts} verified, "
+                f"{'the others' if verified else 'all'} only Deferred."
+            )
 
 
 def _longest_gate(rollout_id: str, gates: pd.DataFrame) -> str:
@@ -120,12 +152,16 @@ def _exposure(rollout: dict[str, Any]) -> Iterator[str]:
             "later_wave": "of a wave that opened all the same",
         }
         said = ", ".join(f"{after[key]:,} {words}" for key, words in reasons.items() if after[key])
+        running = found["running_at_first_failure"]
         yield (
             f"The first failure was seen at {duration(found['first_failure_at_s'])}, when "
-            f"{counted(found['running_at_first_failure'], 'host')} ran the release; "
-            f"{sum(after.values()):,} took it after that{f': {said}' if said else ''}."
+            f"{counted(running, 'host') if running else 'no host'} ran the release; "
+            f"{f'{sum(after.values()):,}' if said else 'none'} took it after that{f': {said}' if said else ''}."
         )
-        yield (
-            f"{counted(found['reverted'], 'host')} went back, {found['failed']:,} stayed Failed, "
-            f"the quarantine held {found['quarantined']:,} back."
-        )
+        became = {"reverted": "went back", "failed": "stayed Failed"}
+        ends = [f"{counted(found[key], 'host')} {words}" for key, words in became.items() if found[key]]
+        if found["quarantined"]:
+            ends.append(f"the quarantine held {found['quarantined']:,} back")
+        if ends:
+            said = ", ".join(ends)
+            yield f"{said[0].upper()}{said[1:]}."

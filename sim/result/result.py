@@ -159,18 +159,20 @@ class Result:
             f"<Result of {run_of['scenario']!r}: {counted(run_of['hosts'], 'host')}, seed {run_of['seed']}, "
             f"{run_of['end']} at {duration(run_of['ended_at_s'])}"
         )
-        return "\n".join([head, *(f"  {name}: {became} ({states})" for name, became, states in self._lines())]) + ">"
+        lines = [f"  {name}: {became} ({states})" for name, became, states in self._lines()]
+        return "\n".join([head, *(lines or ["  no rollout opened"])]) + ">"
 
     def _repr_html_(self) -> str:
         run_of = self.summary
-        rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-            for line in self._lines()
+        rows = [("th", ("rollout", "outcome", "hosts")), *(("td", line) for line in self._lines())]
+        table = "".join(
+            "<tr>" + "".join(f"<{kind} style='text-align:left'>{html.escape(cell)}</{kind}>" for cell in line) + "</tr>"
+            for kind, line in rows
         )
         return (
             f"<b>{html.escape(run_of['scenario'])}</b>: {counted(run_of['hosts'], 'host')}, seed {run_of['seed']}, "
             f"{run_of['end']} at {duration(run_of['ended_at_s'])}"
-            f"<table><tr><th>rollout</th><th>outcome</th><th>hosts</th></tr>{rows}</table>"
+            + (f"<table>{table}</table>" if len(rows) > 1 else "<br>no rollout opened")
         )
 
 
