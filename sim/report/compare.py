@@ -1,0 +1,166 @@
+"""A run against another: which settings differ, and what that did to each rollout, wave by wave.
+
+Rollouts are matched by their id. Differences are of the other run to this one, so that "5h42m later" means that it is
+later there; times count from the opening of a rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isclose
+from typing import TYPE_CHECKING, Any
+
+from sim.report.phrases import later, listed, of_hosts
+from sim.report.side_by_side import Group, Row, of_load, of_rollouts, since, took_after
+from sim.result import outcome
+from sim.result.words import counted, duration, some
+from sim.scenario.write import plain
+
+if TYPE_CHECKING:
+    from sim.result import Result
+
+MOST_SETTINGS = 20
+SHORT = ("rules.", "control_plane.", "hosts.default.")
+"""Sections that the name of a setting does without."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    here: str
+    """What to call this run."""
+    there: str
+    settings: list[Row]
+    more_settings: int
+    """Settings that differ and are not listed."""
+    sentences: list[str]
+    groups: list[Group]
+    matched: list[tuple[dict[str, Any], dict[str, Any]]]
+    loads: tuple[dict[str, Any], dict[str, Any]]
+    rule_differs: bool
+
+    def for_answers(self) -> list[list[str]]:
+        """What to add to each of the five answers."""
+        ends = [said for one, other in self.matched if (said := _end(one, other, self.there))]
+        exposed = [_exposed(one, other, self.there) for one, other in self.matched] if self.rule_differs else []
+        bad = [said for one, other in self.matched if (said := _bad(one, other, self.there))]
+        return [ends, [], [*(ends if self.rule_differs else []), *exposed], bad, [_load(*self.loads, self.there)]]
+
+
+def compare(result: Result, against: Result) -> Comparison:
+    """What differs between two runs, of the same fleet or of another."""
+    one, other = _settings(result), _settings(against)
+    differing = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    settings = [Row(key, one.get(key, "none"), other.get(key, "none"), "") for key in differing]
+    here, there = _names(result, against, settings)
+    ours = {rollout["rollout_id"]: rollout for rollout in result.summary["rollouts"]}
+    theirs = {rollout["rollout_id"]: rollout for rollout in against.summary["rollouts"]}
+    matched = [(rollout, theirs[name]) for name, rollout in ours.items() if name in theirs]
+    sentences = [said for pair in matched if (said := _end(*pair, there))]
+    sentences += [_exposed(*pair, there) for pair in matched]
+    sentences += _unmatched([name for name in ours if name not in theirs], "this run", there)
+    sentences += _unmatched([name for name in theirs if name not in ours], there, "this run")
+    several = len(matched) > 1
+    groups = [group for pair in matched for group in of_rollouts(*pair, several)]
+    groups.append(of_load(result.summary["load"], against.summary["load"]))
+    rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
+    return Comparison(
+        here=here,
+        there=there,
+        settings=settings[:MOST_SETTINGS],
+        more_settings=max(len(settings) - MOST_SETTINGS, 0),
+        sentences=sentences,
+        groups=groups,
+        matched=matched,
+        loads=(result.summary["load"], against.summary["load"]),
+        rule_differs=rules[0] != rules[1],
+    )
+
+
+def _settings(result: Result) -> dict[str, str]:
+    """Every setting of a run but for its name and description, under its dotted name, as a scenario file has it."""
+    scenario = result.scenario
+    data = plain(scenario) | {"seed": result.summary["seed"], "replication": result.summary["replication"]}
+    if scenario.fleet.resolved is not None:
+        # the path says nothing of what is in it
+        fleet = scenario.artifact()
+        data["fleet"] = {"resolved": f"{counted(len(fleet.hosts), 'host')}, {counted(len(fleet.channels), 'channel')}"}
+    flat: dict[str, str] = {}
+
+    def flatten(value: Any, key: str) -> None:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+        if pairs is None:
+            flat[key] = str(value)
+        else:
+            for name, inner in pairs:
+                flatten(inner, f"{key}.{name}" if key else str(name))
+
+    flatten({name: value for name, value in data.items() if name not in ("name", "description")}, "")
+    return flat
+
+
+def _names(result: Result, against: Result, settings: list[Row]) -> tuple[str, str]:
+    """What to call the two: the one setting that differs, or the names of the scenarios, or neither."""
+    if len(settings) == 1:
+        key = settings[0].what
+        for section in SHORT:
+            key = key.removeprefix(section)
+        return f"{key}={settings[0].here}", f"{key}={settings[0].there}"
+    names = str(result.summary["scenario"]), str(against.summary["scenario"])
+    return names if names[0] != names[1] else ("this run", "the other run")
+
+
+def _end(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
+    """`With deferred=strict, stable@r1 ends 4d6h later: after 5d6h, not 23h48m.`"""
+    name = one["rollout_id"]
+    here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in (one, other))
+    if here is None and then is None:
+        return f"With {there}, {name} does not finish either: {outcome(other)}."
+    if then is None:
+        return f"With {there}, {name} does not finish: {outcome(other)}."
+    if here is None:
+        return f"With {there}, {name} finishes in {duration(then)}."
+    if isclose(here, then, abs_tol=1e-6):
+        return f"With {there}, {name} takes as long: {duration(then)}."
+    return f"With {there}, {name} ends {later(then - here)}: after {duration(then)}, not {duration(here)}."
+
+
+def _exposed(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
+    here, then = one["exposure"]["took_before_verified"], other["exposure"]["took_before_verified"]
+    verified = "before every host of the earlier waves had converged"
+    if here == then == 0:
+        return f"In neither run did a host take {one['rollout_id']} {verified}."
+    those = f"{of_hosts(then, other['hosts'])} did" if then else "none did"
+    return f"{of_hosts(here, one['hosts']).capitalize()} took {one['rollout_id']} {verified}; with {there} {those}."
+
+
+def _bad(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
+    here, then = _had_it(one), _had_it(other)
+    if here is None and then is None:
+        return None
+    if then is None:
+        return f"With {there}, no host of {one['rollout_id']} fails."
+    return f"With {there}, {of_hosts(then, other['hosts'])} of {one['rollout_id']} ran the failing release in all."
+
+
+def _load(here: dict[str, Any], there: dict[str, Any], name: str) -> str:
+    kinds = {"heartbeats": "heartbeats", "reports": "reports", "event_log_rows": "event-log rows"}
+    said = [
+        f"{there[kind]:,} {words}, not {here[kind]:,}" for kind, words in kinds.items() if there[kind] != here[kind]
+    ]
+    return f"With {name} there are {listed(said)}." if said else f"With {name} the load is the same."
+
+
+def _unmatched(names: list[str], of: str, other: str) -> Iterator[str]:
+    if names:
+        yield f"{some(names)} of {of} {'has' if len(names) == 1 else 'have'} no counterpart in {other}, by rollout id."
+
+
+def _had_it(rollout: dict[str, Any]) -> int | None:
+    """How many hosts ran a release that failed, in all; None where none failed."""
+    found = rollout["exposure"]
+    if found["first_failure_at_s"] is None:
+        return None
+    return int(found["running_at_first_failure"]) + took_after(rollout)
