@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import later, listed, of_hosts
+from sim.report.phrases import later, main_rollout, of_hosts
 from sim.report.side_by_side import Group, Row, of_load, of_rollouts, since, took_after
 from sim.result import outcome
 from sim.result.words import counted, duration, some
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sim.result import Result
 
 MOST_SETTINGS = 20
+MOST_SAID = 3
+"""Rollouts that an answer compares."""
 SHORT = ("rules.", "control_plane.", "hosts.default.")
 """Sections that the name of a setting does without."""
 
@@ -38,15 +40,12 @@ class Comparison:
     sentences: list[str]
     groups: list[Group]
     matched: list[tuple[dict[str, Any], dict[str, Any]]]
-    loads: tuple[dict[str, Any], dict[str, Any]]
-    rule_differs: bool
-
-    def for_answers(self) -> list[list[str]]:
-        """What to add to each of the five answers."""
-        ends = [said for one, other in self.matched if (said := _end(one, other, self.there))]
-        exposed = [_exposed(one, other, self.there) for one, other in self.matched] if self.rule_differs else []
-        bad = [said for one, other in self.matched if (said := _bad(one, other, self.there))]
-        return [ends, [], [*(ends if self.rule_differs else []), *exposed], bad, [_load(*self.loads, self.there)]]
+    """Rollouts of the two summaries that have the same id."""
+    for_answers: dict[str, list[str]]
+    """What to add to an answer, by its key."""
+    gained: float | None
+    """How much later (s) the rollout that matters most ends where a deferred host does not count as done; None where
+    that is not what differs, or it does not end in both."""
 
 
 def compare(result: Result, against: Result) -> Comparison:
@@ -58,14 +57,20 @@ def compare(result: Result, against: Result) -> Comparison:
     ours = {rollout["rollout_id"]: rollout for rollout in result.summary["rollouts"]}
     theirs = {rollout["rollout_id"]: rollout for rollout in against.summary["rollouts"]}
     matched = [(rollout, theirs[name]) for name, rollout in ours.items() if name in theirs]
-    sentences = [said for pair in matched if (said := _end(*pair, there))]
-    sentences += [_exposed(*pair, there) for pair in matched]
+    ends = [_end(*pair, there) for pair in matched]
+    sentences = [*ends, *(_exposed(*pair, there) for pair in matched)]
     sentences += _unmatched([name for name in ours if name not in theirs], "this run", there)
     sentences += _unmatched([name for name in theirs if name not in ours], there, "this run")
     several = len(matched) > 1
     groups = [group for pair in matched for group in of_rollouts(*pair, several)]
     groups.append(of_load(result.summary["load"], against.summary["load"]))
     rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
+    more = {
+        "duration": ends,
+        "deferred": [_unverified(*pair, there) for pair in matched] if rules[0] != rules[1] else [],
+        "bad-release": [said for pair in matched if (said := _bad(*pair, there))],
+        "control-plane": [_load(result.summary, against.summary, there)],
+    }
     return Comparison(
         here=here,
         there=there,
@@ -74,8 +79,8 @@ def compare(result: Result, against: Result) -> Comparison:
         sentences=sentences,
         groups=groups,
         matched=matched,
-        loads=(result.summary["load"], against.summary["load"]),
-        rule_differs=rules[0] != rules[1],
+        for_answers={key: said[:MOST_SAID] for key, said in more.items()},
+        gained=_gained(result, matched) if rules == ("converged", "strict") else None,
     )
 
 
@@ -112,7 +117,7 @@ def _names(result: Result, against: Result, settings: list[Row]) -> tuple[str, s
     return names if names[0] != names[1] else ("this run", "the other run")
 
 
-def _end(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
+def _end(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
     """`With deferred=strict, stable@r1 ends 4d6h later: after 5d6h, not 23h48m.`"""
     name = one["rollout_id"]
     here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in (one, other))
@@ -136,6 +141,20 @@ def _exposed(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
     return f"{of_hosts(here, one['hosts']).capitalize()} took {one['rollout_id']} {verified}; with {there} {those}."
 
 
+def _unverified(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
+    took = other["exposure"]["took_before_verified"]
+    return f"With {there}, {of_hosts(took, other['hosts']) if took else 'no host'} took {one['rollout_id']} so early."
+
+
+def _gained(result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]) -> float | None:
+    main = main_rollout(result.summary)
+    for one, other in matched:
+        here, then = since(one, one["terminal_at_s"]), since(other, other["terminal_at_s"])
+        if one is main and here is not None and then is not None:
+            return then - here
+    return None
+
+
 def _bad(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
     here, then = _had_it(one), _had_it(other)
     if here is None and then is None:
@@ -145,12 +164,16 @@ def _bad(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
     return f"With {there}, {of_hosts(then, other['hosts'])} of {one['rollout_id']} ran the failing release in all."
 
 
-def _load(here: dict[str, Any], there: dict[str, Any], name: str) -> str:
+def _load(one: dict[str, Any], other: dict[str, Any], name: str) -> str:
     kinds = {"heartbeats": "heartbeats", "reports": "reports", "event_log_rows": "event-log rows"}
-    said = [
-        f"{there[kind]:,} {words}, not {here[kind]:,}" for kind, words in kinds.items() if there[kind] != here[kind]
-    ]
-    return f"With {name} there are {listed(said)}." if said else f"With {name} the load is the same."
+    here, there = one["load"], other["load"]
+    differing = [kind for kind in kinds if there[kind] != here[kind]]
+    if not differing:
+        return f"With {name} the load is the same."
+    said = "; ".join(f"{there[kind]:,} {kinds[kind]}, not {here[kind]:,}" for kind in differing)
+    lengths = [duration(run["ended_at_s"]) for run in (one, other)]
+    over = f"the run takes {lengths[1]}, not {lengths[0]}, and " if lengths[0] != lengths[1] else ""
+    return f"With {name} {over}there are {said}."
 
 
 def _unmatched(names: list[str], of: str, other: str) -> Iterator[str]:

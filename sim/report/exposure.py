@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from sim.report.answers import MOST, Answer
-from sim.report.phrases import listed, of_hosts, opened, percent
+from sim.report.phrases import MOST, Answer, listed, of_hosts, opened, percent
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
+    from sim.report.compare import Comparison
     from sim.result import Result
 
 AFTER = {
@@ -21,7 +21,7 @@ AFTER = {
 """Why nothing stopped hosts that took a release after its first failure (`sim.result.measures.exposure`)."""
 
 
-def deferred(result: Result) -> Answer:
+def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
     """What it gained and risked that a host that waits for its reboot counts as done, or what it cost that it does
     not."""
     question = "What is gained, and what risked, because a deferred host counts as done?"
@@ -41,21 +41,23 @@ def deferred(result: Result) -> Answer:
             "wave waits for the last reboot of the one before it."
         )
     gains = sorted(_ahead(result), reverse=True)
-    for ahead, words in gains[:MOST]:
-        del ahead
-        sentences.append(words)
+    sentences += [words for _, words in gains[:1]]
+    if len(gains) > 1:
+        sentences.append(f"{counted(len(gains) - 1, 'more wave')} started so, too.")
     if not strict and not gains:
         sentences.append("No wave started the earlier for it, so it gained nothing.")
     if took:
         sentences.append(
-            f"{of_hosts(took, len(frame)).capitalize()} took the release before every host of the waves before them "
-            "had converged on it: that is the risk."
+            f"The risk: {of_hosts(took, len(frame))} took the release before every host of the waves before theirs "
+            "had converged on it."
         )
     else:
-        sentences.append("No host took the release before every host of the waves before it had converged on it.")
+        sentences.append("No host took the release before every host of the waves before its own had converged on it.")
     if strict:
         return Answer("deferred", question, "not counted as done here", sentences)
-    gained = f"{duration(gains[0][0])} gained" if gains else "nothing gained"
+    gained = f"a wave {duration(gains[0][0])} sooner" if gains else "nothing gained"
+    if comparison is not None and comparison.gained is not None:
+        gained = f"{duration(comparison.gained)} gained" if comparison.gained > 0 else "nothing gained"
     return Answer("deferred", question, f"{gained}, {counted(took, 'host')} unverified", sentences)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from sim.result.words import counted, duration
+
+MOST = 3
+"""Rollouts and hosts that an answer names."""
 
 GATES = {
     "quarantine": "the quarantine",
@@ -17,7 +20,7 @@ GATES = {
     "disruption-budget": "disruption budgets",
     "compliance-wave": "failed probes in earlier waves",
 }
-"""What each gate makes hosts wait for."""
+"""What each gate holds hosts because of."""
 
 PARTS = {
     "tick_s": "waiting for the first plan pass",
@@ -37,10 +40,19 @@ LINKS = {
     "probe results": "waiting for probe results",
     "reboot": "waiting for a reboot",
     "activation": "activating",
-    "network": "reaching hosts",
+    "network": "waiting for a host to be reachable",
     "plan pass": "waiting for the next plan pass",
 }
 """What a link of the critical path waited for; where it is a gate, see `GATES`."""
+
+
+class Answer(NamedTuple):
+    """A question, its answer in a few words, and in sentences."""
+
+    key: str
+    question: str
+    short: str
+    sentences: list[str]
 
 
 def listed(words: Sequence[str]) -> str:
@@ -54,12 +66,12 @@ def states(counts: dict[str, int]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a whole percentage that says 0 and 100 only where they are exact."""
+    """A share as a whole percentage that says 0 and 100 only where they are exact. The space in it does not break."""
     if 0 < share < 0.01:
-        return "under 1 %"
+        return "under 1\u00a0%"
     if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{100 * share:.0f} %"
+        return "over 99\u00a0%"
+    return f"{100 * share:.0f}\u00a0%"
 
 
 def later(seconds: float | None) -> str:

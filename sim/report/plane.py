@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sim.plot.pick import Ints
-from sim.report.answers import Answer
-from sim.report.phrases import listed, percent
+from sim.report.phrases import Answer, listed, percent
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ REQUESTS = ("heartbeats", "reports.", "dispatches_queued", "dispatches_requeued"
 
 def control_plane(result: Result) -> Answer:
     """Whether the control plane has more to do than heartbeats alone, when, and what it writes down."""
-    question = "Does the control plane notice?"
+    question = "Does the control plane notice the difference?"
     frame, load = result.load, result.summary["load"]
     requests = _sum(frame, REQUESTS)
     if not requests.any():
@@ -49,7 +48,7 @@ def control_plane(result: Result) -> Answer:
     refused = [f"{count:,} as {kind}" for kind, count in load["rejected"].items() if count]
     if refused:
         sentences.append(f"It refused reports: {listed(refused)}.")
-    short = "hardly" if times < 1.5 else f"{times:.1f} times the usual load" if times else "a little"
+    short = f"{times:.1f} times the usual at its busiest" if times >= 1.5 else "hardly"
     return Answer("control-plane", question, short, sentences)
 
 

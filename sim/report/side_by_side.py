@@ -51,7 +51,7 @@ def of_rollouts(one: dict[str, Any], other: dict[str, Any], several: bool) -> It
                 ("converged_at_s", "all converged"),
             )
         ]
-        rows.append(_shares("verified when the next wave starts", pair))
+        rows += _shares("verified when the next wave starts", pair)
         yield Group(title(f"wave {index}, {said}"), rows)
     rows = [
         _times(f"{word} of the hosts {state}", one, other, *(_absolute(run, state, quantile) for run in (one, other)))
@@ -60,7 +60,9 @@ def of_rollouts(one: dict[str, Any], other: dict[str, Any], several: bool) -> It
     ]
     rows.append(_times("the rollout ends", one, other, one["terminal_at_s"], other["terminal_at_s"]))
     yield Group(title("time since the opening"), rows)
-    yield Group(title("exposure, in hosts"), [_counts(words, of(one), of(other)) for words, of in EXPOSURE.items()])
+    counts = [(words, count(one), count(other)) for words, count in EXPOSURE.items()]
+    # what happened in neither run is not worth a line, but for what the rule of ordering is about
+    yield Group(title("exposure, in hosts"), [_counts(*line) for line in counts if line is counts[0] or any(line[1:])])
 
 
 def _absolute(rollout: dict[str, Any], state: str, quantile: str) -> float | None:
@@ -82,13 +84,17 @@ def _times(what: str, one: dict[str, Any], other: dict[str, Any], here: float | 
     return Row(what, said[0], said[1], difference)
 
 
-def _shares(what: str, waves: tuple[dict[str, Any], dict[str, Any]]) -> Row:
-    shares = [wave.get("verified_at_promotion") for wave in waves]
-    said = ["-" if share is None else percent(share) for share in shares]
-    if shares[0] is None or shares[1] is None:
-        return Row(what, said[0], said[1], "-")
-    points = round(100 * (shares[1] - shares[0]), 1)
-    return Row(what, said[0], said[1], f"{points:+g} points" if points else "the same")
+def _shares(what: str, waves: tuple[dict[str, Any], dict[str, Any]]) -> Iterator[Row]:
+    """The line of a wave's verified share, where either run has one."""
+    here, there = (wave.get("verified_at_promotion") for wave in waves)
+    if here is None and there is None:
+        return
+    difference = ""
+    if here is not None and there is not None:
+        points = round(100 * (there - here))
+        difference = f"{abs(points)} points {'more' if points > 0 else 'less'}" if points else "the same"
+    said = ["-" if share is None else percent(share) for share in (here, there)]
+    yield Row(what, said[0], said[1], difference)
 
 
 def _counts(what: str, here: int | None, there: int | None) -> Row:
