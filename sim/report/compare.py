@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import later, main_rollout, of_hosts
+from sim.report.phrases import later, main_rollout, of_hosts, sentence
 from sim.report.side_by_side import Group, Row, of_load, of_rollouts, since, took_after
 from sim.result import outcome
 from sim.result.words import counted, duration, some
@@ -54,11 +54,12 @@ def compare(result: Result, against: Result) -> Comparison:
     differing = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     settings = [Row(key, one.get(key, "none"), other.get(key, "none"), "") for key in differing]
     here, there = _names(result, against, settings)
+    lead = f"With {there}" if len(settings) == 1 else f"In {there}"
     ours = {rollout["rollout_id"]: rollout for rollout in result.summary["rollouts"]}
     theirs = {rollout["rollout_id"]: rollout for rollout in against.summary["rollouts"]}
     matched = [(rollout, theirs[name]) for name, rollout in ours.items() if name in theirs]
-    ends = [_end(*pair, there) for pair in matched]
-    sentences = [*ends, *(_exposed(*pair, there) for pair in matched)]
+    ends = [_end(*pair, lead) for pair in matched]
+    sentences = [*ends, *(_exposed(*pair, lead) for pair in matched)]
     sentences += _unmatched([name for name in ours if name not in theirs], "this run", there)
     sentences += _unmatched([name for name in theirs if name not in ours], there, "this run")
     several = len(matched) > 1
@@ -67,9 +68,9 @@ def compare(result: Result, against: Result) -> Comparison:
     rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
     more = {
         "duration": ends,
-        "deferred": [_unverified(*pair, there) for pair in matched] if rules[0] != rules[1] else [],
-        "bad-release": [said for pair in matched if (said := _bad(*pair, there))],
-        "control-plane": [_load(result.summary, against.summary, there)],
+        "deferred": [_unverified(*pair, lead) for pair in matched] if rules[0] != rules[1] else [],
+        "bad-release": [said for pair in matched if (said := _bad(*pair, lead))],
+        "control-plane": [_load(result.summary, against.summary, lead)],
     }
     return Comparison(
         here=here,
@@ -117,33 +118,36 @@ def _names(result: Result, against: Result, settings: list[Row]) -> tuple[str, s
     return names if names[0] != names[1] else ("this run", "the other run")
 
 
-def _end(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
+def _end(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     """`With deferred=strict, stable@r1 ends 4d6h later: after 5d6h, not 23h48m.`"""
     name = one["rollout_id"]
     here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in (one, other))
     if here is None and then is None:
-        return f"With {there}, {name} does not finish either: {outcome(other)}."
+        return f"{lead}, {name} does not finish either: {outcome(other)}."
     if then is None:
-        return f"With {there}, {name} does not finish: {outcome(other)}."
+        return f"{lead}, {name} does not finish: {outcome(other)}."
     if here is None:
-        return f"With {there}, {name} finishes in {duration(then)}."
+        return f"{lead}, {name} finishes in {duration(then)}."
     if isclose(here, then, abs_tol=1e-6):
-        return f"With {there}, {name} takes as long: {duration(then)}."
-    return f"With {there}, {name} ends {later(then - here)}: after {duration(then)}, not {duration(here)}."
+        return f"{lead}, {name} takes as long: {duration(then)}."
+    words = duration(here), duration(then)
+    instead = f": after {words[1]}, not {words[0]}" if words[0] != words[1] else f", after {words[1]}"
+    return f"{lead}, {name} ends {later(then - here)}{instead}."
 
 
-def _exposed(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
+def _exposed(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     here, then = one["exposure"]["took_before_verified"], other["exposure"]["took_before_verified"]
     verified = "before every host of the earlier waves had converged"
     if here == then == 0:
         return f"In neither run did a host take {one['rollout_id']} {verified}."
     those = f"{of_hosts(then, other['hosts'])} did" if then else "none did"
-    return f"{of_hosts(here, one['hosts']).capitalize()} took {one['rollout_id']} {verified}; with {there} {those}."
+    took = f"{sentence(of_hosts(here, one['hosts']))} took {one['rollout_id']} {verified}"
+    return f"{took}; {lead[:1].lower()}{lead[1:]} {those}."
 
 
-def _unverified(one: dict[str, Any], other: dict[str, Any], there: str) -> str:
+def _unverified(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     took = other["exposure"]["took_before_verified"]
-    return f"With {there}, {of_hosts(took, other['hosts']) if took else 'no host'} took {one['rollout_id']} so early."
+    return f"{lead}, {of_hosts(took, other['hosts'])} took {one['rollout_id']} so early."
 
 
 def _gained(result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]) -> float | None:
@@ -155,25 +159,25 @@ def _gained(result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]
     return None
 
 
-def _bad(one: dict[str, Any], other: dict[str, Any], there: str) -> str | None:
+def _bad(one: dict[str, Any], other: dict[str, Any], lead: str) -> str | None:
     here, then = _had_it(one), _had_it(other)
     if here is None and then is None:
         return None
     if then is None:
-        return f"With {there}, no host of {one['rollout_id']} fails."
-    return f"With {there}, {of_hosts(then, other['hosts'])} of {one['rollout_id']} ran the failing release in all."
+        return f"{lead}, no host of {one['rollout_id']} fails."
+    return f"{lead}, {of_hosts(then, other['hosts'])} of {one['rollout_id']} ran the failing release in all."
 
 
-def _load(one: dict[str, Any], other: dict[str, Any], name: str) -> str:
+def _load(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     kinds = {"heartbeats": "heartbeats", "reports": "reports", "event_log_rows": "event-log rows"}
     here, there = one["load"], other["load"]
     differing = [kind for kind in kinds if there[kind] != here[kind]]
     if not differing:
-        return f"With {name} the load is the same."
+        return f"{lead}, the load is the same."
     said = "; ".join(f"{there[kind]:,} {kinds[kind]}, not {here[kind]:,}" for kind in differing)
     lengths = [duration(run["ended_at_s"]) for run in (one, other)]
     over = f"the run takes {lengths[1]}, not {lengths[0]}, and " if lengths[0] != lengths[1] else ""
-    return f"With {name} {over}there are {said}."
+    return f"{lead}, {over}there are {said}."
 
 
 def _unmatched(names: list[str], of: str, other: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sim.report.phrases import GATES, LINKS, MOST, Answer, listed, main_rollout, of_hosts, states
+from sim.report.phrases import GATES, LINKS, MOST, Answer, listed, main_rollout, of_hosts, sentence, states
 from sim.result import outcome
 from sim.result.words import counted, duration, some
 
@@ -46,7 +46,9 @@ def _end(summary: dict[str, Any]) -> tuple[str, list[str]]:
         return took, [f"The rollout {one['rollout_id']} reached {hosts} in {took}{late}."]
     if finished:
         ends = [f"{one['rollout_id']} at {duration(one['terminal_at_s'])}" for one in finished]
-        many = f"All {len(rollouts):,}" if len(finished) == len(rollouts) else f"{len(finished):,} of {len(rollouts):,}"
+        many = f"{len(finished):,} of {len(rollouts):,}"
+        if len(finished) == len(rollouts):
+            many = "Both" if len(rollouts) == 2 else f"All {len(rollouts):,}"
         shown = listed(ends) if len(ends) <= MOST else f"the last, {ends[-1]}"
         sentences.append(f"{many} rollouts finished: {shown}.")
     if superseded:
@@ -54,7 +56,9 @@ def _end(summary: dict[str, Any]) -> tuple[str, list[str]]:
         were = f"was superseded with {states(superseded[0]['states'])}" if len(superseded) == 1 else "were superseded"
         sentences.append(f"{names} {were}.")
     for one in going_on[:MOST]:
-        sentences.append(f"{one['rollout_id']} did not finish: {outcome(one)} ({states(one['states'])}).")
+        became = outcome(one)
+        how = "" if became == "not finished" else f": {became}"
+        sentences.append(f"{one['rollout_id']} did not finish{how} ({states(one['states'])}).")
     if len(going_on) > MOST:
         sentences.append(f"{counted(len(going_on) - MOST, 'more rollout')} did not finish.")
     if going_on:
@@ -82,10 +86,10 @@ def _converged(rollout: dict[str, Any]) -> Iterator[str]:
     if not hosts:
         yield f"{rollout['rollout_id']} has no host to go to."
     elif not rollout["states"]["Converged"]:
-        yield f"None of the {counted(hosts, 'host')} of {rollout['rollout_id']} had converged by the end."
-    elif hosts == 1 or not reached:
-        yield f"{of_hosts(rollout['states']['Converged'], hosts).capitalize()} had converged by the end."
-    else:
+        yield f"Not one of the {counted(hosts, 'host')} of {rollout['rollout_id']} had converged by the end."
+    elif not reached:
+        yield f"{sentence(of_hosts(rollout['states']['Converged'], hosts))} had converged by the end."
+    elif hosts > 1:
         # of quantiles that are said alike the last says most
         last = {duration(at): word for word, at in reached}
         (at, first), *more = last.items()
@@ -106,7 +110,7 @@ def _bottleneck(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
         return
     if rollout["terminal_at_s"] is None:
         if len(waves) > 1 and rollout["state"] != "Superseded":
-            yield f"It was then in wave {rollout['current_wave']}, with {len(waves) - 1} the last."
+            yield f"It was in wave {rollout['current_wave']} then; the last is wave {len(waves) - 1}."
         return
     if not rollout["hosts"]:
         return
@@ -128,11 +132,12 @@ def _bottleneck(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
     if len(spent) == 1 and len(waves) == 1:
         yield f"All its hosts go in one wave; what set the end most is {doing}: {took} ({host})."
         return
-    passed = duration(_length(there))
+    passed, whole = duration(_length(there)), duration(_length(links))
     where = "the hosts in no wave" if wave is None else f"wave {wave}"
     yield (
-        f"The bottleneck is {where} of {name}: of the {duration(_length(links))} that set the end {passed} passed "
-        f"there, {'all' if took == passed else took} of it {doing} ({host})."
+        f"The bottleneck is {where} of {name}: of the {whole} that set the end "
+        f"{'all' if passed == whole else passed} passed there, {'all' if took == passed else took} of it {doing} "
+        f"({host})."
     )
 
 

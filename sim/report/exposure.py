@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import MOST, Answer, listed, of_hosts, opened, percent
+from sim.report.phrases import MOST, Answer, listed, of_hosts, opened, percent, sentence
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
     if not waited:
         said = "No host put a release off to its next reboot, so the rule made no difference."
         return Answer("deferred", question, "no difference here", [said])
-    sentences = [f"{of_hosts(waited, len(frame)).capitalize()} put the release off to the next reboot."]
+    sentences = [f"{sentence(of_hosts(waited, len(frame)))} put the release off to the next reboot."]
     took = sum(rollout["exposure"]["took_before_verified"] for rollout in result.summary["rollouts"])
     if strict:
         sentences.append(
@@ -55,14 +56,18 @@ def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
         sentences.append("No host took the release before every host of the waves before its own had converged on it.")
     if strict:
         return Answer("deferred", question, "not counted as done here", sentences)
-    gained = f"a wave {duration(gains[0][0])} sooner" if gains else "nothing gained"
+    gained = "nothing gained"
+    if gains:
+        ahead = gains[0][0]
+        gained = f"a wave {duration(ahead)} sooner" if ahead < inf else "a wave that would wait still"
     if comparison is not None and comparison.gained is not None:
         gained = f"{duration(comparison.gained)} gained" if comparison.gained > 0 else "nothing gained"
     return Answer("deferred", question, f"{gained}, {counted(took, 'host')} unverified", sentences)
 
 
 def _ahead(result: Result) -> Iterator[tuple[float, str]]:
-    """By how many seconds a wave started before the one before it had converged, and that as a sentence."""
+    """By how many seconds a wave started before the one before it had converged, and that as a sentence; infinite where
+    that one never did."""
     several = len(result.summary["rollouts"]) > 1
     for rollout in result.summary["rollouts"]:
         of = f" of {rollout['rollout_id']}" if several else ""
@@ -77,8 +82,7 @@ def _ahead(result: Result) -> Iterator[tuple[float, str]]:
                 f"{before['index']} verified and the others only deferred"
             )
             if before["converged_at_s"] is None:
-                ahead = result.summary["ended_at_s"] - wave["opened_at_s"]
-                yield ahead, f"{lead}; by the end of the run wave {before['index']} had not converged."
+                yield inf, f"{lead}; by the end of the run wave {before['index']} had not converged."
             else:
                 ahead = before["converged_at_s"] - wave["opened_at_s"]
                 yield ahead, f"{lead}; to wait for them would have taken {duration(ahead)} more."
@@ -99,7 +103,8 @@ def bad_release(result: Result) -> Answer:
     before = sum(one["exposure"]["running_at_first_failure"] for one in failed)
     after = sum(sum(one["exposure"]["took_after_first_failure"].values()) for one in failed)
     more = f", {after:,} more after" if after else ""
-    return Answer("bad-release", question, f"{counted(before, 'host')} before{more}", sentences)
+    short = f"{counted(before, 'host')} before{more}" if before or after else "no host ran it"
+    return Answer("bad-release", question, short, sentences)
 
 
 def _failure(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
@@ -113,16 +118,17 @@ def _failure(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
         reasons = listed([f"{count:,} {AFTER[key]}" for key, count in after.items()])
         yield f"{sum(after.values()):,} more took it after that: {reasons}."
     else:
-        yield "None took it after that."
+        yield "No host took it after that."
     mine = result.hosts[result.hosts["rollout_id"] == rollout["rollout_id"]]
     spared = int((mine["soaking_at"].isna() & mine["converged_at"].isna()).sum())
     ends = [f"{counted(found['reverted'], 'host')} rolled back" if found["reverted"] else ""]
     ends.append(f"{counted(found['failed'], 'host')} stayed failed" if found["failed"] else "")
     ends.append(f"the quarantine held {found['quarantined']:,} back" if found["quarantined"] else "")
-    ends.append(f"{of_hosts(spared, hosts)} never ran it" if spared else "")
+    if spared:
+        ends.append("no host ever ran it" if spared == hosts else f"{of_hosts(spared, hosts)} never ran it")
     said = [words for words in ends if words]
     if said:
-        yield f"{listed(said)}.".replace(said[0], said[0][:1].upper() + said[0][1:], 1)
+        yield f"{sentence(listed(said))}."
 
 
 def _no_failure(result: Result) -> Iterator[str]:

@@ -130,7 +130,9 @@ def _gates(result: Result, rollout: dict[str, Any]) -> Shown:
         f"{number(row['blocked_s'] / 3600)} ({counted(row['hosts'], 'host')})."
         for row in frame.head(2 * MOST_SAID).to_dict("records")
     ]
-    return _shown(plot.blocked_by_gate(result, rollout_id=name), caption, " ".join([caption, *(said or ["None did."])]))
+    return _shown(
+        plot.blocked_by_gate(result, rollout_id=name), caption, " ".join([caption, *(said or ["No gate held one."])])
+    )
 
 
 def _load(result: Result) -> Shown:

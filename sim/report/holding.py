@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import GATES, MOST, PARTS, Answer, listed, main_rollout, percent
+from sim.report.phrases import GATES, MOST, PARTS, Answer, listed, main_rollout, percent, sentence
 from sim.result.stalled import stall_sentences, states_at_the_end
 from sim.result.words import counted, duration
 
@@ -53,7 +53,7 @@ def what_holds(result: Result) -> Answer:
         short = f"{share} {PARTS[largest]}"
         gates = _gates(result, main["rollout_id"]) if largest == "gates_s" else ""
         of = f"the time of {main['rollout_id']}'s hosts" if len(rollouts) > 1 else "its hosts' time"
-        sentences.append(f"{share} of {of} short of Converged was spent {PARTS[largest]}{gates}.")
+        sentences.append(f"{sentence(share)} of {of} short of Converged was spent {PARTS[largest]}{gates}.")
     if not stalled:
         sentences += _last(result, main)
     if not sentences:

@@ -84,9 +84,16 @@ function show(view) {
 }
 
 function rowsShown(view, shown, matching) {
-  const of = view.query ? `${counted(matching, 'host')} that match${matching === 1 ? 'es' : ''}` : counted(matching, 'host');
+  const { table, query } = view;
   if (!matching) {
-    return 'no host matches';
+    return `no ${table.noun} matches`;
+  }
+  let of = counted(matching, table.noun);
+  if (query) {
+    of += ` that match${matching === 1 ? 'es' : ''}`;
+  }
+  if (table.rows < table.of) {
+    of += ` held here, of ${count(table.of)} in all`;
   }
   if (shown < matching) {
     return `the first ${count(shown)} of ${of}`;
@@ -139,7 +146,7 @@ function nothing(view) {
   const element = document.createElement('tr');
   const cell = document.createElement('td');
   cell.colSpan = view.table.columns.length;
-  cell.textContent = 'No host matches.';
+  cell.textContent = `No ${view.table.noun} matches.`;
   element.append(cell);
   return element;
 }

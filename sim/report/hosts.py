@@ -57,6 +57,7 @@ def host_table(result: Result, names: Names) -> tuple[dict[str, Any], list[list[
         "rows": len(held),
         "of": len(frame),
         "shown": SHOWN,
+        "noun": "host" if frame["host"].is_unique else "row",
         "rate": rate,
         "rollouts": ids,
         "states": list(STATES),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SCRIPTS = ("words.js", "data.js", "fleet.js", "hosts.js", "start.js")
 """In the order in which they run."""
 _SVG = re.compile(r"^<svg ")
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 
 def report(
@@ -115,8 +116,9 @@ def _about(result: Result, made_by: dict[str, Any] | None) -> list[tuple[str, st
 
 def _drawn(shown: Shown, number: str) -> Markup:
     """A figure's SVG element, told to a screen reader as one picture with the text that describes it."""
+    picture = _METADATA.sub("", shown.svg)
     return Markup(
-        _SVG.sub(f'<svg role="img" aria-describedby="{number}-text" aria-labelledby="{number}-caption" ', shown.svg)
+        _SVG.sub(f'<svg role="img" aria-describedby="{number}-text" aria-labelledby="{number}-caption" ', picture)
     )
 
 

@@ -65,6 +65,11 @@ def states(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "no hosts"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital at the beginning; names inside keep theirs."""
+    return words[:1].upper() + words[1:]
+
+
 def percent(share: float) -> str:
     """A share as a whole percentage that says 0 and 100 only where they are exact. The space in it does not break."""
     if 0 < share < 0.01:
@@ -103,7 +108,9 @@ def main_rollout(summary: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def of_hosts(count: int, total: int) -> str:
-    """`17 of 500 hosts`; `all 500 hosts`, `the one host`."""
+    """`17 of 500 hosts`; `all 500 hosts`, `the one host`, `no host`."""
+    if not count:
+        return "no host"
     if count == total:
         return "the one host" if total == 1 else f"all {counted(total, 'host')}"
     return f"{count:,} of {counted(total, 'host')}"
