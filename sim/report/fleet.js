@@ -109,12 +109,15 @@ function arrange(grid) {
   const scale = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
-  grid.layout = { width, height, size, groups, inset: size > 6 ? 1 : size > 4 ? 0.5 : 0 };
+  grid.layout = { width, height, size, groups, inset: size > 6 ? 1 : size > 4 ? 0.5 : 0, outline: size > 8 };
   grid.states = null;
   const pen = canvas.getContext('2d');
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
   pen.fillStyle = '#20242a';
+  // the lightest state would be lost on white
+  pen.strokeStyle = 'rgba(32, 36, 42, 0.28)';
+  pen.lineWidth = 1;
   pen.font = '13px system-ui, sans-serif';
   pen.textBaseline = 'alphabetic';
   for (const group of groups) {
@@ -133,7 +136,9 @@ function update(grid) {
   grid.counts = rollout.kind === 'cells' ? drawCells(grid) : drawShares(grid);
   const shown = duration(time);
   document.getElementById('time-shown').textContent = shown;
-  slider.setAttribute('aria-valuetext', shown);
+  const stage = stageAt(rollout, time);
+  document.getElementById('stage').textContent = stage;
+  slider.setAttribute('aria-valuetext', `${shown}, ${stage}`);
   const said = [];
   fleet.states.forEach((state, number) => {
     const item = document.querySelector(`#legend [data-state="${state}"]`);
@@ -142,7 +147,13 @@ function update(grid) {
       said.push(`${count(grid.counts[number])} ${state}`);
     }
   });
-  grid.canvas.setAttribute('aria-label', `Hosts of ${rollout.id} at ${shown}: ${said.join(', ')}`);
+  grid.canvas.setAttribute('aria-label', `Hosts of ${rollout.id} at ${shown}, ${stage}: ${said.join(', ')}`);
+}
+
+/** What a rollout is doing at a time, in words. */
+function stageAt(rollout, time) {
+  const begun = rollout.stages.filter(([since]) => since <= time);
+  return begun.length ? begun[begun.length - 1][1] : 'not open yet';
 }
 
 /** The tick of a time in seconds: what happened by then has happened. */
@@ -175,6 +186,9 @@ function drawCells(grid) {
       const x = (place % group.columns) * layout.size + layout.inset;
       const y = group.top + Math.floor(place / group.columns) * layout.size + layout.inset;
       pen.fillRect(x, y, inner, inner);
+      if (layout.outline) {
+        pen.strokeRect(x + 0.5, y + 0.5, inner - 1, inner - 1);
+      }
     }
   }
   grid.states = now;

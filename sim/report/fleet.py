@@ -6,7 +6,7 @@ is in each state at most once.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,7 @@ def fleet(result: Result, names: Names) -> dict[str, Any]:
     rate = ticks_per_second(step * (positions + 1))
     drawn: list[dict[str, Any]] = []
     left = MOST_BYTES
+    superseded = dict(zip(result.rollouts["rollout_id"], result.rollouts["superseded_at"], strict=True))
     parts = dict(iter(result.hosts.groupby("rollout_id", sort=False)))
     main = main_rollout(summary)
     # the one that is shown first, then the newest
@@ -54,6 +55,7 @@ def fleet(result: Result, names: Names) -> dict[str, Any]:
         if part is None or not len(part):
             continue
         one = _rollout(rollout, part, names, rate, step * np.arange(positions + 1, dtype=np.float64))
+        one["stages"] = _stages(rollout, float(superseded[rollout["rollout_id"]]))
         left -= sum(len(text) for text in one["columns"].values()) + 16 * one.get("named", 0)
         if left < 0 and drawn:
             break
@@ -86,7 +88,6 @@ def _rollout(
     one: dict[str, Any] = {
         "id": rollout["rollout_id"],
         "channel": rollout["channel"],
-        "opened": rollout["opened_at_s"],
         "waves": [("in no wave" if number < 0 else f"wave {number}") for number in groups],
         "sizes": sizes,
     }
@@ -99,6 +100,22 @@ def _rollout(
     counts = shares(entered, np.repeat(np.arange(len(sizes)), sizes), len(sizes), positions)
     columns = {STATES[n]: numbers(counts[:, n, :].ravel()) for n in (0, *occurring)}
     return one | {"kind": "shares", "columns": columns}
+
+
+def _stages(rollout: dict[str, Any], superseded_at: float) -> list[tuple[float, str]]:
+    """From when on (s) a rollout is in which stage, in words, in order of time."""
+    many = len(rollout["waves"])
+    stages = [
+        (wave["opened_at_s"], f"wave {wave['index']} is open" if many > 1 else "open")
+        for wave in rollout["waves"]
+        if wave["opened_at_s"] is not None
+    ]
+    stages = stages or [(rollout["opened_at_s"], "open")]
+    if rollout["terminal_at_s"] is not None:
+        stages.append((rollout["terminal_at_s"], "finished"))
+    if not isnan(superseded_at):
+        stages.append((superseded_at, "superseded"))
+    return sorted(stages, key=lambda stage: stage[0])
 
 
 def _groups(wave: Ints) -> tuple[list[int], list[int]]:

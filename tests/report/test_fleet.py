@@ -52,7 +52,7 @@ def test_the_grid_has_at_every_time_the_states_of_the_timeline(run_of, name):
         slider = np.arange(grid["positions"] + 1) * grid["step"]
         # at the instant of a change, and at positions of the slider
         for at in (*changes[:: max(len(changes) // 9, 1)], *slider[:: max(len(slider) // 9, 1)], grid["ended"]):
-            at = min(max(float(at), rollout["opened"]), grid["ended"])
+            at = min(max(float(at), rollout["stages"][0][0]), grid["ended"])
             states = states_at(grid, rollout, at)
             # a tick is a millisecond, and what comes within it counts
             late = np.ceil(at * grid["rate"]) / grid["rate"]
@@ -66,6 +66,18 @@ def test_the_grid_has_at_every_time_the_states_of_the_timeline(run_of, name):
         waves = np.repeat(rollout["waves"], rollout["sizes"])
         said = {host: "in no wave" if pd.isna(wave) else f"wave {wave}" for host, wave in mine["wave"].items()}
         assert [said[host] for host in hosts] == list(waves)
+
+
+def test_the_stages_of_a_rollout_are_told(run_of):
+    grid = fleet(run_of("superseded"), Names())
+    waves, rollouts = run_of("superseded").waves, run_of("superseded").rollouts.set_index("rollout_id")
+    for rollout in grid["rollouts"]:
+        opened = waves[(waves["rollout_id"] == rollout["id"]) & waves["opened_at"].notna()]
+        expected = [(wave["opened_at"], f"wave {wave['wave']} is open") for wave in opened.to_dict("records")]
+        for column, words in (("terminal_at", "finished"), ("superseded_at", "superseded")):
+            if pd.notna(rollouts[column][rollout["id"]]):
+                expected.append((rollouts[column][rollout["id"]], words))
+        assert rollout["stages"] == sorted(expected)
 
 
 def test_the_last_position_is_the_end_of_the_run(run_of):
