@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 import sim
+from sim.report import report
+from sim.result import Result
 from sim.scenario.schema import Scenario
 
 CANARY = """
@@ -108,16 +110,18 @@ def bare_timeouts(processes: int, timeouts: int) -> float:
     return seconds(work)
 
 
+def finished(scenario: Scenario) -> Result:
+    """The Result of a run, its frames and summary built."""
+    result = sim.run(scenario)
+    for frame in ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load"):
+        getattr(result, frame)
+    assert result.summary["end"] == "quiescent"
+    return result
+
+
 def whole_run(scenario: Scenario) -> float:
-    """Wall seconds from the loaded scenario to the finished Result, its frames and summary built."""
-
-    def work() -> None:
-        result = sim.run(scenario)
-        for frame in ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load"):
-            getattr(result, frame)
-        assert result.summary["end"] == "quiescent"
-
-    return seconds(work)
+    """Wall seconds from the loaded scenario to the finished Result."""
+    return seconds(lambda: finished(scenario))
 
 
 def best(measures: dict[str, Callable[[], float]], times: int) -> dict[str, float]:
@@ -238,6 +242,16 @@ def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
         "<= 3",
         note(took["full"], took["bare"]),
     )
+
+    result, whole = finished(plain), finished(large)
+    took = best({"report": lambda: seconds(lambda: report(result)), "bare": lambda: bare_timeouts(hosts, 25)}, times)
+    row(
+        f"report of {hosts:,} hosts / 25 bare timeouts a host",
+        took["report"] / took["bare"],
+        "<= 5",
+        note(took["report"], took["bare"]),
+    )
+    row(f"report of {many:,} hosts, its size", len(report(whole).encode()) / 1e6, "<= 10", "MB")
 
     row(f"peak memory per host, {many:,} hosts", memory_per_host(many), "<= 8", "KiB")
     command = [str(Path(sys.executable).parent / "nixfleet-sim"), "--help"]

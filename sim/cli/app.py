@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, conform, run, start, trace
+from sim.cli import check, conform, report, run, start, trace
 
 
 class _Commands(TyperGroup):
@@ -65,6 +65,9 @@ app.command("check", help=check.HELP, short_help="Look for what is wrong or odd 
 )
 app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
+app.command("report", help=report.HELP, short_help="Write a saved run as one HTML page, or hold it against another.")(
+    report.report
+)
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sim.cli.console import Refused, put_json, say
+from sim.cli.writing import write_file
 
 INIT_HELP = """Write a commented scenario to start from: a small generated fleet, or your own.
 
@@ -46,10 +46,7 @@ def init(
     from sim.scenario.starter import starter
 
     text = starter(artifact, file)
-    try:
-        _write(file.resolve(), text)
-    except OSError as error:
-        raise Refused(f"{file}: cannot be written: {error.strerror or error}") from error
+    write_file(file, text)
     say(f"wrote {file}; next: nixfleet-sim run {shlex.quote(str(file))}")
 
 
@@ -58,20 +55,3 @@ def schema() -> None:
     from sim.scenario.schema import json_schema
 
     put_json(json_schema())
-
-
-def _write(path: Path, text: str) -> None:
-    """Give a file its content in one step."""
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(draft, path.stat().st_mode if path.exists() else 0o666 & ~mask)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise

@@ -106,6 +106,18 @@ def read(directory: str | Path) -> Result:
     return Result(scenario, lambda: found, frame)
 
 
+def versions(directory: str | Path) -> dict[str, Any]:
+    """What wrote the result in a directory: its `nixfleet-sim`, `python` and `libraries`.
+
+    Raises:
+        ResultError: there is no result.
+    """
+    about = _about(Path(directory))
+    if about is None:
+        raise ResultError(f"cannot read {directory}: no result is there")
+    return {key: about.get(key) for key in ("nixfleet-sim", "python", "libraries")}
+
+
 def _write(result: Result, draft: Path) -> None:
     files: dict[str, Callable[[Path], object]] = {}
     for name in NAMES:

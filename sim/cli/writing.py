@@ -1,0 +1,61 @@
+"""Files that a command writes: the whole of it or nothing, and tried before there is work to lose."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+from sim.cli.console import Refused
+
+
+def check_file(path: Path) -> None:
+    """Whether `write_file` could write there, found out by trying; nothing is left behind.
+
+    Raises:
+        Refused: it could not.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise Refused(f"{path}: is there and is no file", "give the name of a new file")
+    place = path.resolve()
+    if not place.parent.is_dir():
+        raise Refused(f"{path}: there is no directory {path.parent}", f"mkdir -p {shlex.quote(str(path.parent))}")
+    try:
+        descriptor, draft = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    os.close(descriptor)
+    os.unlink(draft)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Give a file its content in one step; a link is followed.
+
+    Raises:
+        Refused: it cannot be written.
+    """
+    try:
+        _write(path.resolve(), text)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> Refused:
+    return Refused(f"{path}: cannot be written: {error.strerror or error}")
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(draft, path.stat().st_mode if path.exists() else 0o666 & ~mask)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

@@ -1,0 +1,58 @@
+"""What a run asks of the control plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sim.plot.pick import Ints
+from sim.report.phrases import Answer, listed, percent
+from sim.result.words import counted, duration
+
+if TYPE_CHECKING:
+    from sim.result import Result
+
+REQUESTS = ("heartbeats", "reports.", "dispatches_queued", "dispatches_requeued")
+"""What crosses the network, by the beginnings of the columns of the frame `load`."""
+
+
+def control_plane(result: Result) -> Answer:
+    """Whether the control plane has more to do than heartbeats alone, when, and what it writes down."""
+    question = "Does the control plane notice the difference?"
+    frame, load = result.load, result.summary["load"]
+    requests = _sum(frame, REQUESTS)
+    if not requests.any():
+        return Answer("control-plane", question, "nothing to do", ["The control plane was asked nothing in this run."])
+    beats = _sum(frame, ("heartbeats",))
+    busiest = int(requests.argmax())
+    usual = float(np.median(beats[:-1] if len(beats) > 1 else beats))
+    at = duration(float(frame["at"].iloc[busiest]))
+    sentences = [f"Its busiest minute, at {at}, has {counted(int(requests[busiest]), 'message')}"]
+    times = requests[busiest] / usual if usual else 0.0
+    if times:
+        sentences[0] += f", {times:.1f} times the heartbeats of a usual minute ({usual:,.0f})"
+    sentences[0] += f"; in all there are {load['heartbeats']:,} heartbeats and {counted(load['reports'], 'report')}."
+    rows = load["event_log_rows"]
+    if rows:
+        decisions = int(_sum(frame, ("event_log.gate_decision",)).sum())
+        said = f"It writes {counted(rows, 'row')} into its event log"
+        often = f", {percent(decisions / rows)} of them to say again that a gate holds a host" if decisions else ""
+        sentences.append(f"{said}{often}.")
+    if load["dispatches_requeued"]:
+        sentences.append(
+            f"{counted(load['dispatches_requeued'], 'dispatch').replace('dispatchs', 'dispatches')} had to be queued "
+            "again, because the host had not taken it by the next pass."
+        )
+    refused = [f"{count:,} as {kind}" for kind, count in load["rejected"].items() if count]
+    if refused:
+        sentences.append(f"It refused reports: {listed(refused)}.")
+    short = f"{times:.1f} times the usual at its busiest" if times >= 1.5 else "hardly"
+    return Answer("control-plane", question, short, sentences)
+
+
+def _sum(frame: pd.DataFrame, beginnings: tuple[str, ...]) -> Ints:
+    columns = [name for name in frame.columns if str(name).startswith(beginnings)]
+    sums: Ints = frame[columns].to_numpy(dtype=np.int64).sum(axis=1)
+    return sums

@@ -1,0 +1,157 @@
+"""Runs to report on: small ones of every kind, and a parser of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import sim
+from sim.report import report
+from sim.result import Result
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+STAGED = (
+    "fleet: {generate: {channels: {c: {hosts: 40, policy: p}}, policies: {p: {%s waves: "
+    "[{percent: 10, soak: 5m}, {percent: 40, soak: 10m}, {percent: 100, soak: 15m}]}}}}\n"
+)
+AT_ONCE = "fleet: {generate: {channels: {c: {hosts: %d, policy: p}}, policies: {p: {waves: []}}}}\n"
+DEFERRED = "hosts: {default: {defer: {probability: 0.4}, reboot: {dist: uniform, min: 1h, max: 9h}}}\n"
+
+TEXTS = {
+    "plain": STAGED % "",
+    "deferred": STAGED % "" + DEFERRED,
+    "strict": STAGED % "" + DEFERRED + "rules: {deferred: strict}\n",
+    "never boots": STAGED % "" + "hosts: {default: {defer: {probability: 0.4}, reboot: never}}\n",
+    "superseded": STAGED % "" + "releases: [{at: 0s, ref: r1}, {at: 8m, ref: r2}, {at: 3h, ref: r3}]\n",
+    "chain": "fleet: {generate: {channels: {a: {hosts: 4, policy: p}, b: {hosts: 9, policy: p}}, "
+    "policies: {p: {waves: [{percent: 30, soak: 5m}, {percent: 100, soak: 9m}]}}, "
+    "channel_edges: [{gates: a, gated: b}], disruption_budgets: [{selector: {channel: b}, max_in_flight: 2}]}}\n",
+    "failed": STAGED % "on_health_failure: halt," + "hosts: {default: {activation_failure: 1.0}}\n",
+    "reverted": STAGED % "" + "hosts: {default: {activation_failure: 1.0}}\n",
+    "unseen defect": STAGED % "" + "releases: [{at: 0s, ref: r1, defect: {onset: 20d}}]\n",
+    "no release": STAGED % "" + "releases: []\n",
+    "one host": AT_ONCE % 1,
+    "no waves": AT_ONCE % 7,
+    "nothing converged": STAGED % "" + "hosts: {default: {online: {up: 1s, down: 30d}}}\nuntil: 1d\n",
+    "horizon": STAGED % "" + "until: 7m\n",
+    "at once over": STAGED % "" + "until: 1ms\n",
+    "unchanged": STAGED % "" + "releases: [{at: 0s, ref: r1}, {at: 2h, ref: r2, unchanged: 1.0}]\n",
+    "unlisted": "fleet: {generate: {channels: {c: {hosts: 9, policy: p}}, policies: {p: {waves: "
+    "[{percent: 30, soak: 5m}]}}}}\n",
+    "months": STAGED.replace("soak: 15m", "soak: 70d") % "" + "until: 90d\n",
+}
+
+
+VOID = frozenset({"meta", "link", "input", "br", "img", "hr"})
+
+
+@dataclass
+class Element:
+    """An element of a page."""
+
+    tag: str
+    attributes: dict[str, str]
+    inside: list[Element | str] = field(default_factory=list)
+
+    def elements(self) -> Iterator[Element]:
+        """It and all below it, in the order of the page."""
+        yield self
+        for one in self.inside:
+            if isinstance(one, Element):
+                yield from one.elements()
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        """The elements of that tag with these attributes."""
+        return [
+            one
+            for one in self.elements()
+            if one.tag == tag and all(one.attributes.get(key) == value for key, value in attributes.items())
+        ]
+
+    def one(self, tag: str, **attributes: str) -> Element:
+        """The only one."""
+        [found] = self.all(tag, **attributes)
+        return found
+
+    def text(self) -> str:
+        """The text in it, spaces run together."""
+        return " ".join(self._words().split())
+
+    def _words(self) -> str:
+        return "".join(one if isinstance(one, str) else one._words() for one in self.inside)
+
+    def rows(self) -> list[list[str]]:
+        """A table's rows as text, the headings first."""
+        return [[cell.text() for cell in row.inside if isinstance(cell, Element)] for row in self.all("tr")]
+
+
+class _Reader(HTMLParser):
+    """Builds the elements; one that is closed out of turn is an error."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open = [Element("", {})]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        made = Element(tag, {key: value or "" for key, value in attrs})
+        assert len(made.attributes) == len(attrs), (tag, attrs)
+        self.open[-1].inside.append(made)
+        if tag not in VOID:
+            self.open.append(made)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open[-1].inside.append(Element(tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop().tag == tag
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].inside.append(data)
+
+
+def parsed(page: str) -> Element:
+    """A page as elements; everything that is opened must be closed."""
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert len(reader.open) == 1
+    return reader.open[0]
+
+
+@pytest.fixture(scope="session")
+def page_of(run_of: Callable[[str], Result]) -> Callable[..., Element]:
+    """The page of a run by its name, perhaps against another."""
+
+    @cache
+    def page(name: str, against: str | None = None) -> Element:
+        return parsed(report(run_of(name), run_of(against) if against else None))
+
+    return page
+
+
+@pytest.fixture
+def parse() -> Callable[[str], Element]:
+    """Reads a page as elements."""
+    return parsed
+
+
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Result]:
+    """The run of a scenario above, or of one under `scenarios/`."""
+    directory = tmp_path_factory.mktemp("scenarios")
+
+    @cache
+    def one(name: str) -> Result:
+        path = SCENARIOS / f"{name}.yaml"
+        if name in TEXTS:
+            path = directory / f"{name}.yaml"
+            path.write_text(TEXTS[name])
+        return sim.run(sim.load(path))
+
+    return one
