@@ -1,0 +1,275 @@
+"""The fleet as a grid: at any time each cell and the legend say what the frames say, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from sim.plot import STATES
+from sim.result import Result
+
+ROLLOUTS = ["edge@r1", "stable@r1", "edge@r2", "stable@r2"]
+
+
+def states_at(result: Result, rollout_id: str, at: float) -> pd.Series:
+    """State by host at a time in seconds, as the control plane knew it, from the frame `transitions`."""
+    hosts = result.hosts.query("rollout_id == @rollout_id").host
+    moves = result.transitions.query("rollout_id == @rollout_id and cp_at <= @at").sort_values("cp_at", kind="stable")
+    return moves.groupby("host").to.last().reindex(hosts, fill_value="Pending")
+
+
+def counts_at(result: Result, rollout_id: str, at: float) -> dict[str, int]:
+    """Hosts per state that has any at a time in seconds, from the frame `timeline`."""
+    row = result.timeline.query("rollout_id == @rollout_id and at <= @at").iloc[-1]
+    return {state: int(row[state]) for state in STATES if row[state]}
+
+
+def choose(page: Page, rollout_id: str) -> None:
+    page.locator("#rollout").select_option(value=rollout_id)
+
+
+def slide(page: Page, share: float) -> float:
+    """Move the slider to that share of its way. Returns the time there, in seconds."""
+    slider = page.locator("#time")
+    low, high, step = (float(slider.get_attribute(name) or 1) for name in ("min", "max", "step"))
+    slider.fill(f"{low + round((high - low) * share / step) * step:g}")
+    return time_of(page)
+
+
+def time_of(page: Page) -> float:
+    return float(page.locator("#time").input_value())
+
+
+def legend(page: Page) -> dict[str, int]:
+    """The counts that are not zero."""
+    counts = page.eval_on_selector_all(
+        "#fleet li[data-state]",
+        "all => all.map(one => [one.dataset.state, one.querySelector('.count').textContent])",
+    )
+    return {state: int(count.replace(",", "")) for state, count in counts if count != "0"}
+
+
+def states_shown(page: Page, hosts: list[str]) -> dict[str, str]:
+    return page.evaluate("hosts => Object.fromEntries(hosts.map(host => [host, window.nixfleet.stateOf(host)]))", hosts)
+
+
+def middle(page: Page, host: str) -> dict[str, float]:
+    """The middle of the host's cell, in CSS pixels from the canvas' corner."""
+    cell = page.evaluate("host => window.nixfleet.cellAt(host)", host)
+    assert cell["width"] >= 1 and cell["height"] >= 1
+    return {"x": cell["x"] + cell["width"] / 2, "y": cell["y"] + cell["height"] / 2}
+
+
+def colours_shown(page: Page, hosts: list[str], file: Path) -> dict[str, str]:
+    """The colour on the screen in the middle of each host's cell."""
+    page.locator("#fleet canvas").screenshot(path=file)
+    with Image.open(file) as image:
+        pixels = image.convert("RGB")
+        found = {}
+        for host in hosts:
+            at = middle(page, host)
+            found[host] = "#{:02X}{:02X}{:02X}".format(*pixels.getpixel((int(at["x"]), int(at["y"]))))
+    return found
+
+
+def active(page: Page) -> str:
+    return page.evaluate("document.activeElement.id")
+
+
+def frames_pass(page: Page, count: int = 20) -> None:
+    """Let the page draw so many times."""
+    page.evaluate(
+        """count => new Promise(done => {
+            const next = () => count-- > 0 ? requestAnimationFrame(next) : done()
+            next()
+        })""",
+        count,
+    )
+
+
+@pytest.mark.parametrize("rollout_id", ROLLOUTS)
+def test_cells_and_legend_follow_the_slider(visit, several, rollout_id: str, tmp_path: Path) -> None:
+    result = several.result
+    page = visit(several.file)
+    choose(page, rollout_id)
+    seen: set[str] = set()
+    for share in (0, 0.003, 0.02, 0.1, 0.62, 0.63, 0.64, 0.9, 1, 0.015):
+        at = slide(page, share)
+        opened = result.rollouts.set_index("rollout_id").opened_at[rollout_id]
+        if at < opened:
+            continue
+        expected = states_at(result, rollout_id, at)
+        assert counts_at(result, rollout_id, at) == expected.value_counts().to_dict()
+        assert legend(page) == expected.value_counts().to_dict()
+        assert states_shown(page, list(expected.index)) == expected.to_dict()
+        colours = colours_shown(page, list(expected.index), tmp_path / "fleet.png")
+        assert colours == {host: STATES[state].colour for host, state in expected.items()}
+        seen |= set(expected)
+    assert len(seen) >= 3
+
+
+def test_the_slider_ends_where_the_run_does(visit, several) -> None:
+    page = visit(several.file)
+    choose(page, "stable@r2")
+    slide(page, 1)
+    at_end = several.result.rollouts.set_index("rollout_id").loc["stable@r2"]
+    assert legend(page) == {state: at_end[state] for state in STATES if at_end[state]}
+    expect(page.locator("#time-shown")).to_contain_text("9h46m")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_same_colours_in_the_dark(visit, several, scheme: str, tmp_path: Path) -> None:
+    page = visit(several.file, color_scheme=scheme)
+    choose(page, "stable@r1")
+    expected = states_at(several.result, "stable@r1", slide(page, 0.1))
+    colours = colours_shown(page, list(expected.index), tmp_path / "fleet.png")
+    assert colours == {host: STATES[state].colour for host, state in expected.items()}
+
+
+def test_every_rollout_can_be_chosen(visit, several) -> None:
+    page = visit(several.file)
+    assert page.eval_on_selector_all("#rollout option", "all => all.map(one => one.value)") == ROLLOUTS
+    for rollout_id in ROLLOUTS:
+        choose(page, rollout_id)
+        hosts = several.result.hosts.query("rollout_id == @rollout_id").host.tolist()
+        slide(page, 1)
+        assert sum(legend(page).values()) == len(hosts)
+        cells = [tuple(middle(page, host).values()) for host in hosts]
+        assert len(set(cells)) == len(hosts)
+
+
+def test_cells_are_grouped_by_wave(visit, several) -> None:
+    page = visit(several.file)
+    choose(page, "stable@r2")
+    hosts = several.result.hosts.query("rollout_id == 'stable@r2'")
+    spans = []
+    for _, wave in hosts.groupby("wave"):
+        rows = [middle(page, host)["y"] for host in wave.host]
+        spans.append((min(rows), max(rows)))
+    assert spans == sorted(spans)
+    assert all(above[1] < below[0] for above, below in pairwise(spans))
+
+
+@pytest.mark.parametrize("how", ["click", "hover"])
+def test_a_cell_tells_its_host(visit, several, how: str) -> None:
+    page = visit(several.file)
+    choose(page, "edge@r2")
+    expected = states_at(several.result, "edge@r2", slide(page, 1))
+    waves = several.result.hosts.query("rollout_id == 'edge@r2'").set_index("host").wave
+    told = page.locator("#cell")
+    for host in ("edge-00000", "edge-00007", "edge-00011"):
+        getattr(page.locator("#fleet canvas"), how)(position=middle(page, host))
+        expect(told).to_contain_text(host)
+        expect(told).to_contain_text(f"wave {waves[host]}")
+        expect(told).to_contain_text(expected[host])
+
+
+def test_what_a_cell_tells_follows_the_slider(visit, several) -> None:
+    page = visit(several.file)
+    choose(page, "edge@r2")
+    slide(page, 1)
+    page.locator("#fleet canvas").click(position=middle(page, "edge-00007"))
+    expect(page.locator("#cell")).to_contain_text("Reverted")
+    before = states_at(several.result, "edge@r2", slide(page, 0.62))["edge-00007"]
+    assert before != "Reverted"
+    expect(page.locator("#cell")).to_contain_text(before)
+
+
+def test_the_grid_is_read_out(visit, several) -> None:
+    page = visit(several.file)
+    choose(page, "stable@r1")
+    canvas = page.locator("#fleet canvas")
+    expect(canvas).to_have_role("img")
+    for share in (0.01, 0.1, 1):
+        counts = counts_at(several.result, "stable@r1", slide(page, share))
+        described = canvas.evaluate(
+            """canvas => [canvas.getAttribute('aria-label'), ...(canvas.getAttribute('aria-describedby') || '')
+                .split(/\\s+/).filter(Boolean).map(id => document.getElementById(id).textContent)].join(' ')"""
+        )
+        for state, count in counts.items():
+            assert f"{count} {state}" in described
+
+
+def test_play_moves_the_slider_and_pause_holds_it(visit, several) -> None:
+    page = visit(several.file)
+    play = page.locator("#play")
+    slide(page, 0)
+    start = time_of(page)
+    expect(play).to_have_text("Play")
+    play.click()
+    expect(play).to_have_text("Pause")
+    page.wait_for_function("start => Number(document.getElementById('time').value) > start", arg=start)
+    play.click()
+    expect(play).to_have_text("Play")
+    held = time_of(page)
+    frames_pass(page)
+    assert time_of(page) == held
+    # the cells are those of where it stopped
+    rollout_id = page.locator("#rollout").input_value()
+    expected = states_at(several.result, rollout_id, held)
+    assert states_shown(page, list(expected.index)) == expected.to_dict()
+
+
+def test_play_stops_at_the_end(visit, several) -> None:
+    page = visit(several.file)
+    slide(page, 0.98)
+    page.locator("#play").click()
+    expect(page.locator("#play")).to_have_text("Play")
+    slider = page.locator("#time")
+    expect(slider).to_have_value(slider.get_attribute("max"))
+    # from there it begins again
+    page.locator("#play").click()
+    expect(page.locator("#play")).to_have_text("Pause")
+    page.wait_for_function("document.getElementById('time').value * 2 < document.getElementById('time').max")
+
+
+def tab_to(page: Page, name: str) -> None:
+    for _ in range(60):
+        if active(page) == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not get to #{name}")
+
+
+def test_by_keyboard_alone(visit, several) -> None:
+    page = visit(several.file)
+    tab_to(page, "rollout")
+    page.keyboard.press("End")
+    expect(page.locator("#rollout")).to_have_value(ROLLOUTS[-1])
+    page.locator("body").click(position={"x": 1, "y": 1})
+
+    tab_to(page, "time")
+    shadow = "getComputedStyle(document.activeElement)"
+    assert page.evaluate(f"{shadow}.outlineStyle !== 'none' || {shadow}.boxShadow !== 'none'")
+    page.keyboard.press("Home")
+    first = legend(page)
+    start = time_of(page)
+    page.keyboard.press("ArrowRight")
+    one = time_of(page)
+    assert one > start
+    page.keyboard.press("ArrowLeft")
+    assert time_of(page) == start
+    page.keyboard.press("End")
+    assert legend(page) == counts_at(several.result, ROLLOUTS[-1], time_of(page)) != first
+
+    page.keyboard.press("Home")
+    tab_to(page, "play")
+    for key in ("Enter", "Space"):
+        page.keyboard.press(key)
+        expect(page.locator("#play")).to_have_text("Pause")
+        page.keyboard.press(key)
+        expect(page.locator("#play")).to_have_text("Play")
+
+
+def test_one_rollout_needs_no_choice(visit, report) -> None:
+    result: Any
+    file, _, result = report("stalled")
+    page = visit(file)
+    assert len(result.rollouts) == 1
+    assert [one for one in page.locator("#rollout").all() if one.is_visible()] == []
