@@ -31,3 +31,92 @@ def button(page: Page, column: int) -> Locator:
 
 def direction(page: Page, column: int) -> str | None:
     return page.locator("#host-table thead th").nth(column).get_attribute("aria-sort")
+
+
+def said(page: Page) -> tuple[int, int]:
+    """How many rows are shown, and of how many, as the page says."""
+    text = page.locator("#rows-shown").inner_text()
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
+    return numbers[0], numbers[-1]
+
+
+COLUMNS = {
+    "host": "host",
+}
+"""The frame's column behind each heading."""
+
+
+def test_every_column_sorts_both_ways(visit, several) -> None:
+    hosts = several.result.hosts
+    page = visit(several.file)
+    frame = hosts.set_index(["rollout_id", "host"])
+    names = headings(page)
+    assert set(names) == set(COLUMNS)
+    rollout, host = names.index("rollout"), names.index("host")
+    for place, name in enumerate(names):
+        for ascending, told in ((True, "ascending"), (False, "descending")):
+            button(page, place).click()
+            assert direction(page, place) == told
+            shown = list(zip(cells(page, rollout), cells(page, host), strict=True))
+            assert len(set(shown)) == len(shown) == said(page)[0]
+            got = frame.loc[shown].reset_index()[COLUMNS[name]]
+            expected = hosts[COLUMNS[name]].sort_values(ascending=ascending, na_position="last")
+            assert got.fillna(-1).tolist() == expected.head(len(shown)).fillna(-1).tolist()
+        others = [direction(page, other) for other in range(len(names)) if other != place]
+        assert set(others) <= {None, "none"}
+
+
+def test_search_narrows(visit, several) -> None:
+    page = visit(several.file)
+    search = page.get_by_label("search")
+    expect(search).to_have_id("search")
+    everything = said(page)
+    assert everything[1] == len(several.result.hosts)
+
+    search.fill("edge-0000")
+    matching = several.result.hosts.query("host.str.contains('edge-0000')")
+    expect(rows(page)).to_have_count(len(matching))
+    assert len(matching) in said(page)
+    assert all("edge-0000" in row for row in rows(page).all_inner_texts())
+
+    search.fill("EDGE-00007")
+    expect(rows(page)).to_have_count(2)
+
+    search.fill("no such host")
+    expect(rows(page)).to_have_count(0)
+    expect(page.locator("#rows-shown")).to_contain_text("no")
+
+    search.fill("")
+    expect(rows(page)).to_have_count(everything[0])
+    assert said(page) == everything
+
+
+def test_search_by_state(visit, several) -> None:
+    page = visit(several.file)
+    page.locator("#search").fill("Reverted")
+    expect(rows(page)).to_have_count(int((several.result.hosts.state == "Reverted").sum()))
+
+
+def test_search_and_sorting_keep_each_other(visit, several) -> None:
+    page = visit(several.file)
+    host = headings(page).index("host")
+    button(page, host).click()
+    button(page, host).click()
+    page.locator("#search").fill("edge-")
+    expect(rows(page)).to_have_count(24)
+    assert cells(page, host) == sorted(cells(page, host), reverse=True)
+    button(page, host).click()
+    expect(rows(page)).to_have_count(24)
+    assert cells(page, host) == sorted(cells(page, host))
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_sorting_by_keyboard(visit, several, key: str) -> None:
+    page = visit(several.file)
+    host = headings(page).index("host")
+    for told in ("ascending", "descending"):
+        button(page, host).focus()
+        page.keyboard.press(key)
+        assert direction(page, host) == told
+        # the keyboard is where it was
+        assert button(page, host).evaluate("button => button === document.activeElement")
