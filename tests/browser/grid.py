@@ -32,8 +32,12 @@ def choose(page: Page, rollout_id: str) -> None:
 def slide(page: Page, share: float) -> float:
     """Move the slider to that share of its way. Returns the time there, in seconds."""
     slider = page.locator("#time")
-    low, high, step = (float(slider.get_attribute(name) or 1) for name in ("min", "max", "step"))
-    slider.fill(f"{low + round((high - low) * share / step) * step:g}")
+    low, high = float(slider.get_attribute("min")), float(slider.get_attribute("max"))
+    # of itself the browser takes the nearest step
+    slider.evaluate(
+        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input', {bubbles: true})) }",
+        low + (high - low) * share,
+    )
     return time_of(page)
 
 
@@ -54,11 +58,19 @@ def states_shown(page: Page, hosts: list[str]) -> dict[str, str]:
     return page.evaluate("hosts => Object.fromEntries(hosts.map(host => [host, window.nixfleet.stateOf(host)]))", hosts)
 
 
+def middles(page: Page, hosts: list[str]) -> dict[str, tuple[float, float]]:
+    """The middle of each host's cell, in CSS pixels from the canvas' corner."""
+    cells = page.evaluate("hosts => hosts.map(host => window.nixfleet.cellAt(host))", hosts)
+    assert all(cell["width"] >= 1 and cell["height"] >= 1 for cell in cells)
+    return {
+        host: (cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+        for host, cell in zip(hosts, cells, strict=True)
+    }
+
+
 def middle(page: Page, host: str) -> dict[str, float]:
-    """The middle of the host's cell, in CSS pixels from the canvas' corner."""
-    cell = page.evaluate("host => window.nixfleet.cellAt(host)", host)
-    assert cell["width"] >= 1 and cell["height"] >= 1
-    return {"x": cell["x"] + cell["width"] / 2, "y": cell["y"] + cell["height"] / 2}
+    """The middle of the host's cell, as the mouse is told."""
+    return dict(zip("xy", middles(page, [host])[host], strict=True))
 
 
 def colours_shown(page: Page, hosts: list[str], file: Path) -> dict[str, str]:
@@ -66,8 +78,7 @@ def colours_shown(page: Page, hosts: list[str], file: Path) -> dict[str, str]:
     page.locator("#fleet canvas").screenshot(path=file)
     with Image.open(file) as image:
         pixels = image.convert("RGB")
-        found = {}
-        for host in hosts:
-            at = middle(page, host)
-            found[host] = "#{:02X}{:02X}{:02X}".format(*pixels.getpixel((int(at["x"]), int(at["y"]))))
-    return found
+    return {
+        host: "#{:02X}{:02X}{:02X}".format(*pixels.getpixel((int(x), int(y))))
+        for host, (x, y) in middles(page, hosts).items()
+    }
