@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-SECTIONS = ["answers", "figures", "fleet", "hosts", "rollouts", "waves", "scenario", "about"]
+SECTIONS = ["answers", "fleet", "figures", "rollouts", "waves", "hosts", "scenario", "about"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
