@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 import sim
 from sim.cli.main import execute
@@ -61,6 +61,10 @@ class Report(NamedTuple):
 
 
 Visit = Callable[..., Page]
+
+
+# how long a page may take to get there at most: a machine may have other things to do
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def middle(page: Page, host: str) -> dict[str, float]:
 
 def colours_shown(page: Page, hosts: list[str], file: Path) -> dict[str, str]:
     """The colour on the screen in the middle of each host's cell."""
-    page.locator("#fleet canvas").screenshot(path=file)
+    page.locator("#fleet canvas").screenshot(path=file, scale="css")
     with Image.open(file) as image:
         pixels = image.convert("RGB")
     return {

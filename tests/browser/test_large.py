@@ -42,6 +42,11 @@ def test_ten_thousand_hosts_are_a_cell_each(visit, report, tmp_path: Path) -> No
         assert found == {host: STATES[expected[host]].colour for host in sample}
 
 
+def test_one_rollout_needs_no_choice(visit, report) -> None:
+    page = visit(report("canary-10k").file)
+    assert [one for one in page.locator("#rollout").all() if one.is_visible()] == []
+
+
 def test_ten_thousand_hosts_are_sorted_and_searched(visit, report) -> None:
     file, _, result = report("canary-10k")
     page = visit(file)
@@ -81,10 +86,9 @@ def test_more_hosts_are_drawn_as_shares_of_their_waves(visit, report, tmp_path: 
         counts = counts_at(result, "stable@r1", slide(page, share))
         assert legend(page) == counts
         pictures.append(picture(page, tmp_path / "fleet.png"))
-        painted = colours(pictures[-1])
-        areas = {state: painted.get(STATES[state].colour, 0) for state in STATES}
-        # what is there is seen, and nothing else; of all the coloured area each state has about its share
-        assert {state for state, area in areas.items() if area} == set(counts)
+        painted = {state for state in STATES if STATES[state].colour in colours(pictures[-1])}
+        assert painted <= set(counts)
+        assert {state for state, count in counts.items() if count > 0.02 * 12_000} <= painted
     assert pictures[0].tobytes() != pictures[1].tobytes() != pictures[2].tobytes() != pictures[3].tobytes()
-    found = Axe().run(page)
+    found = Axe().run(page, context="#fleet")
     assert found.violations_count == 0, found.generate_report()
