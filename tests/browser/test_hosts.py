@@ -96,7 +96,7 @@ def test_search_narrows(visit, several) -> None:
     expect(rows(page)).to_have_count(2)
 
     search.fill("no such host")
-    expect(page.locator("#rows-shown")).to_have_text("no host matches")
+    expect(page.locator("#rows-shown")).to_have_text(re.compile("^no "))
     expect(page.locator("#host-table tbody")).not_to_contain_text("edge-")
 
     search.fill("")
