@@ -1,12 +1,14 @@
 # `make demo` or `make test` on a fresh machine with Python >= 3.11 installs all they need into .venv first.
 PYTHON ?= python3
+# the browser in which the report is tested
+export CHROMIUM ?= chromium
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTFLAGS ?= -n auto
 LABFLAGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab test test-fast lint format bench clean
+.PHONY: help install browser demo lab test test-fast lint format bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,10 +26,10 @@ demo: $(VENV)/installed
 lab: $(VENV)/installed-lab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LABFLAGS)
 
-test: $(VENV)/installed
+test: $(VENV)/installed browser
 	$(BIN)/python -m pytest $(TESTFLAGS)
 
-test-fast: $(VENV)/installed
+test-fast: $(VENV)/installed browser
 	$(BIN)/python -m pytest $(TESTFLAGS) -m 'not slow'
 
 lint: $(VENV)/installed-dev
@@ -74,3 +76,14 @@ $(BIN)/python:
 	  fi; \
 	fi
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# Without a browser its tests are skipped, or fail where CI is set: that is theirs to say.
+browser:
+	@if ! command -v $(CHROMIUM) >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	  fi; \
+	  command -v $(CHROMIUM) >/dev/null || \
+	    echo "There is no $(CHROMIUM) to test the report in. Install it (Debian: sudo apt-get install chromium)," \
+	      "or name another: make CHROMIUM=/path/to/google-chrome" >&2; \
+	fi
