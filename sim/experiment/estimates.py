@@ -1,16 +1,17 @@
 """What the runs of one point say of a metric, and when they say it sharply enough.
 
-The rule for enough runs is the one of Hoad, Robinson and Davies, "Automated selection of the number of replications for a
-discrete-event simulation" (J. Oper. Res. Soc. 61, 2010): run one by one until the t interval of every mean is within the
-precision of it, and has stayed so over some more runs. Without the further runs the rule would stop on lucky streaks and
-cover too little. The `sim-tools` package has the rule, too, but drives the model itself, one run after the other, and
-knows no censored values.
+The rule for enough runs is the one of Hoad, Robinson and Davies, "Automated selection of the number of replications for
+a discrete-event simulation" (J. Oper. Res. Soc. 61, 2010): run one by one until the t interval of every mean is within
+the precision of it, and has stayed so over some more runs. Without the further runs the rule would stop on lucky
+streaks and cover too little. The `sim-tools` package has the rule, too, but drives the model itself, one run after the
+other, and knows no censored values.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -40,11 +41,6 @@ class Estimate(msgspec.Struct, frozen=True):
     p90_ci95: Interval
     p99: End
     p99_ci95: Interval
-
-    @property
-    def half_width(self) -> float | None:
-        """Half the width of the mean's interval, None where it is unknown."""
-        return _half(self.mean_ci95)
 
 
 def estimate(values: Sequence[float | None], metric: Metric) -> Estimate:
@@ -105,17 +101,20 @@ class Narrowing:
     @property
     def width(self) -> float:
         """The relative half-width now; infinite where nothing is known."""
+        return self.uncertainty[1]
+
+    @property
+    def uncertainty(self) -> tuple[Literal["mean", "median", "share"], float]:
+        """What `width` is about, and how wide it is."""
         count = len(self.values)
         if not self._censored:
-            return _relative(self.half_width, self.mean)
-        if not count:
-            return math.inf
+            return "mean", _relative(self.half_width, self.mean)
         median, around = intervals.quantile(self.values, 0.5, beyond=self.metric.kind.beyond)
-        half = _half(around)
+        half = intervals.half_width(around)
         if median is not None and half is not None:
-            return _relative(half, median)
+            return "median", _relative(half, median)
         low, high = intervals.share(count - self._censored, count)[1]
-        return (high - low) / 2
+        return "share", (high - low) / 2
 
 
 class Enough:
@@ -157,12 +156,6 @@ class Enough:
 
 def _look_ahead(runs: int) -> int:
     return AHEAD * max(runs, 100) // 100
-
-
-def _half(around: Interval | None) -> float | None:
-    if around is None or around[0] is None or around[1] is None:
-        return None
-    return (around[1] - around[0]) / 2
 
 
 def _relative(half: float | None, centre: float) -> float:

@@ -176,26 +176,27 @@ class _Crew:
     def in_order(self, upcoming: Iterator[Run]) -> Iterator[tuple[Run, Values]]:
         waiting: deque[Run] = deque()
         more = True
-        while True:
-            while (
-                more
-                and not self.suspects
-                and len(self.under_way) < AHEAD * self.workers.slots
-                and len(waiting) < MOST_WAITING * self.workers.slots
-            ):
+        while more or waiting:
+            while waiting and (values := self.store.known(waiting[0])) is not None:
+                yield waiting.popleft(), values
+            while more and self.has_room(len(waiting)):
                 run = next(upcoming, None)
                 if run is None:
                     more = False
-                else:
-                    waiting.append(run)
-                    if self.store.known(run) is None:
-                        self.submit(run)
-            while waiting and (values := self.store.known(waiting[0])) is not None:
-                yield waiting.popleft(), values
-            if waiting:
+                    break
+                waiting.append(run)
+                if self.store.known(run) is None:
+                    self.submit(run)
+                elif len(waiting) == 1:
+                    # given back before anything is started: perhaps all are known
+                    break
+            if waiting and self.store.known(waiting[0]) is None:
                 self.wait()
-            elif not more:
-                return
+
+    def has_room(self, waiting: int) -> bool:
+        """Whether to run ahead further than to the `waiting` runs that are due next."""
+        slots = self.workers.slots
+        return not self.suspects and len(self.under_way) < AHEAD * slots and waiting < MOST_WAITING * slots
 
     def submit(self, run: Run) -> None:
         future = self.workers.submit(run, self.metrics)

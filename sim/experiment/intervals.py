@@ -34,6 +34,13 @@ Values = Sequence[float | None]
 UNKNOWN: Interval = (None, None)
 
 
+def half_width(around: Interval | None) -> End:
+    """Half the width of an interval, None where an end is unknown."""
+    if around is None or around[0] is None or around[1] is None:
+        return None
+    return (around[1] - around[0]) / 2
+
+
 def quantile_of_t(degrees: int, confidence: float = CONFIDENCE) -> float:
     """What Student's t is within, with this confidence."""
     return float(special.stdtrit(degrees, 0.5 + confidence / 2))

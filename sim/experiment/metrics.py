@@ -125,12 +125,13 @@ def find(scenario: Scenario, paths: Sequence[str]) -> list[Metric]:
 
 def defaults(scenario: Scenario) -> list[Metric]:
     """What a rollout is judged by, per channel: the throughput of each wave, the times to 50, 90, 99 and 100 % of the
-    hosts, how many took the release before the waves ahead of them were verified, and how many failed."""
+    hosts, how many took the release before the waves ahead of them were verified, and how many it left failed or
+    reverted."""
     paths: list[str] = []
     for channel, waves in _waves(scenario).items():
         leaves = [f"waves.{index}.eligible_per_h" for index in range(waves)]
         leaves += [f"time_to_converged_s.p{percent}" for percent in QUANTILES]
-        leaves += ["exposure.took_before_verified", "exposure.failed"]
+        leaves += ["exposure.took_before_verified", "exposure.failed", "exposure.reverted"]
         paths += [f"rollouts.{channel}.{leaf}" for leaf in leaves]
     return find(scenario, paths)
 
@@ -239,7 +240,7 @@ def _unknown(tree: _Tree, path: str) -> str:
     ends = [one for one in paths if one.endswith(f".{path}")]
     near = ends[:3] or get_close_matches(path[:200], paths, n=3, cutoff=0.6)
     if near:
-        return f"no metric {path!r}; did you mean {' or '.join(near)}?"
+        return f"no metric {path!r}; did you mean {', '.join(near)}?"
     return f"no metric {path!r}; metrics are numbers of the summary that run --json prints, such as {_some(paths)}"
 
 
