@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, conform, report, run, start, trace
+from sim.cli import check, conform, replicate, report, run, start, trace
 
 
 class _Commands(TyperGroup):
@@ -31,6 +31,7 @@ Examples:
   nixfleet-sim init my.yaml                 a commented scenario to start from
   nixfleet-sim check my.yaml                what is wrong or odd about it
   nixfleet-sim run my.yaml                  simulate it
+  nixfleet-sim replicate my.yaml            simulate it many times
   nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
 
 \b
@@ -64,6 +65,9 @@ app.command("check", help=check.HELP, short_help="Look for what is wrong or odd 
     check.check
 )
 app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
+app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
+    replicate.replicate
+)
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("report", help=report.HELP, short_help="Write a saved run as one HTML page, or hold it against another.")(
     report.report

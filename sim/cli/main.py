@@ -79,4 +79,9 @@ def _told_by_library(error: Exception) -> bool:
     if isinstance(error, ResultError):
         console.complain(str(error))
         return True
+    from sim.experiment import ExperimentError
+
+    if isinstance(error, ExperimentError):
+        console.complain(*str(error).splitlines())
+        return True
     return False

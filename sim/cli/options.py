@@ -26,6 +26,36 @@ Until = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no lints, only errors and the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", show_default=False, help="Keep every finished run there, and go on from those there."
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="If another process works in DIR, wait for it to end.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="W", min=1, show_default=False, help="Processes; default: one per core."),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDR", show_default=False, help="Run on the workers of this dask scheduler."),
+]
+
+
+def share(given: str | None, option: str) -> float | None:
+    """A percentage such as `5%` or `5` as a share, above 0 and below 1; None if it is not given."""
+    if given is None:
+        return None
+    from sim.scenario.units import parse_percent
+
+    try:
+        found = float(parse_percent(given) / 100)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
+    if not 0 < found < 1:
+        raise typer.BadParameter(f"{given!r}: expected more than 0 % and less than 100 %", param_hint=f"'{option}'")
+    return found
 
 
 def settings(given: list[str] | None, **named: object) -> dict[str, object]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim.cli.console import on_terminal, put_json, put_styled, say
+from sim.cli.interrupts import Interrupts
 from sim.cli.options import Json, Quiet, ScenarioFile, Seed, Set, Until, settings
 
 if TYPE_CHECKING:
@@ -119,7 +117,7 @@ def _simulated(scenario: Scenario, replication: int, *, record_events: bool, qui
     from sim.cli.live import LiveView
 
     view = LiveView(scenario.name, scenario.until) if on_terminal(sys.stderr) and not quiet else None
-    with _Interrupts() as interrupts, view or nullcontext():
+    with Interrupts() as interrupts, view or nullcontext():
 
         def look(progress: Progress) -> None:
             interrupts.look()
@@ -128,42 +126,3 @@ def _simulated(scenario: Scenario, replication: int, *, record_events: bool, qui
 
         result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
     return result, interrupts.asked or result.summary["end"] == "interrupted"
-
-
-class _Interrupts:
-    """Makes the first Ctrl-C wait for the run's next look at the clock, where the model is between two events.
-
-    Before the first of these looks, and for the second Ctrl-C, what handled it before does.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._watching = False
-
-    def __enter__(self) -> Self:
-        self._before = signal.getsignal(signal.SIGINT)
-        # only the main thread may; and what ignores Ctrl-C, as jobs in the background do, goes on doing so
-        self._ours = callable(self._before) and threading.current_thread() is threading.main_thread()
-        if self._ours:
-            signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, self._before)
-
-    def look(self) -> None:
-        """Called at every look.
-
-        Raises:
-            KeyboardInterrupt: there was a Ctrl-C since the last.
-        """
-        self._watching = True
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._watching and not self.asked:
-            self.asked = True
-        elif callable(self._before):
-            self._before(number, frame)

@@ -10,6 +10,7 @@ const SMALLEST = 4;
 const MOST_HEIGHT = 460;
 const WHOLE_PLAY = 20;
 const CALM_STEPS = 20;
+const THINNEST = 2;
 
 /** Build the grid and its controls. */
 function startFleet(fleet, names) {
@@ -19,15 +20,16 @@ function startFleet(fleet, names) {
     return null;
   }
   const rollouts = new Map();
-  const grid = { fleet, names, slider, canvas, rollout: null, layout: null, states: null, counts: [], time: fleet.ended };
+  const grid = { fleet, names, slider, canvas, rollout: null, layout: null, states: null, counts: [], time: fleet.ended, pointed: null };
 
   function select(id) {
     if (!rollouts.has(id)) {
       rollouts.set(id, opened(fleet.rollouts.find((one) => one.id === id), names));
     }
     grid.rollout = rollouts.get(id);
+    grid.pointed = null;
     arrange(grid);
-    move(grid);
+    move();
   }
 
   function move() {
@@ -109,7 +111,7 @@ function arrange(grid) {
   const scale = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
-  grid.layout = { width, height, size, groups, inset: size > 6 ? 1 : size > 4 ? 0.5 : 0, outline: size > 8 };
+  grid.layout = { width, height, size, groups, inset: size > 6 ? 1 : 0, outline: size > 8 };
   grid.states = null;
   const pen = canvas.getContext('2d');
   pen.setTransform(scale, 0, 0, scale, 0, 0);
@@ -148,6 +150,7 @@ function update(grid) {
     }
   });
   grid.canvas.setAttribute('aria-label', `Hosts of ${rollout.id} at ${shown}, ${stage}: ${said.join(', ')}`);
+  document.getElementById('cell').textContent = pointedOut(grid);
 }
 
 /** What a rollout is doing at a time, in words. */
@@ -203,18 +206,31 @@ function drawShares(grid) {
   const pen = canvas.getContext('2d');
   const counts = new Array(fleet.states.length).fill(0);
   layout.groups.forEach((group, number) => {
-    let x = 0;
-    for (const state of fleet.stacked) {
+    const hosts = fleet.stacked.map((state) => {
       const column = rollout.columns[state];
-      const hosts = column ? column[number * many + position] : 0;
-      counts[fleet.states.indexOf(state)] += hosts;
-      const wide = (hosts / group.hosts) * layout.width;
+      return column ? column[number * many + position] : 0;
+    });
+    hosts.forEach((inState, place) => {
+      counts[fleet.states.indexOf(fleet.stacked[place])] += inState;
+    });
+    const widths = widthsOf(hosts, layout.width);
+    let x = 0;
+    fleet.stacked.forEach((state, place) => {
       pen.fillStyle = fleet.colours[state];
-      pen.fillRect(x, group.top, wide, layout.size);
-      x += wide;
-    }
+      pen.fillRect(x, group.top, widths[place], layout.size);
+      x += widths[place];
+    });
   });
   return counts;
+}
+
+/** How wide each state's part of a bar is: by its hosts, but a state with any is seen, be it one host of thousands. */
+function widthsOf(hosts, width) {
+  const all = hosts.reduce((sum, one) => sum + one, 0);
+  const least = hosts.map((one) => (one && (one / all) * width < THINNEST ? THINNEST : 0));
+  const left = width - least.reduce((sum, one) => sum + one, 0);
+  const wide = hosts.reduce((sum, one, place) => sum + (least[place] ? 0 : one), 0);
+  return hosts.map((one, place) => least[place] || (wide ? (one / wide) * left : 0));
 }
 
 /** Let the button play the run from where the slider is, or from the start once it is at the end. */
@@ -281,28 +297,36 @@ function startPlay(slider, move) {
   slider.addEventListener('input', stop);
 }
 
-/** Say which host or wave is under the pointer. */
+/** Keep in mind which host or wave the pointer was on last, and say it. */
 function startPointing(grid) {
-  const output = document.getElementById('cell');
-
   function point(event) {
-    const { rollout, fleet } = grid;
     const box = grid.canvas.getBoundingClientRect();
     const x = event.clientX - box.left;
     const y = event.clientY - box.top;
     const number = waveUnder(grid, y);
     const group = grid.layout.groups[number];
     const host = group ? hostUnder(grid, group, x, y) : -1;
-    if (host >= 0) {
-      const name = grid.names[rollout.columns.hosts[host]];
-      output.textContent = `${name}: ${group.name} of ${rollout.channel}, ${fleet.states[grid.states[host]]}`;
-    } else if (group && rollout.kind === 'shares') {
-      output.textContent = `${group.name} of ${rollout.channel}: ${sharesOf(grid, number)}`;
+    if (host >= 0 || (group && grid.rollout.kind === 'shares')) {
+      grid.pointed = { number, host };
+      document.getElementById('cell').textContent = pointedOut(grid);
     }
   }
 
   grid.canvas.addEventListener('pointermove', point);
   grid.canvas.addEventListener('click', point);
+}
+
+/** The host or wave that the pointer was on last, and what it is at the slider's time. */
+function pointedOut(grid) {
+  const { rollout, fleet, pointed } = grid;
+  if (!pointed) {
+    return '';
+  }
+  const wave = `${grid.layout.groups[pointed.number].name} of ${rollout.channel}`;
+  if (pointed.host < 0) {
+    return `${wave}: ${sharesOf(grid, pointed.number)}`;
+  }
+  return `${grid.names[rollout.columns.hosts[pointed.host]]}: ${wave}, ${fleet.states[grid.states[pointed.host]]}`;
 }
 
 function waveUnder(grid, y) {

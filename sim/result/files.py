@@ -14,11 +14,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -131,7 +132,7 @@ def _write(result: Result, draft: Path) -> None:
         "format": FORMAT,
         "nixfleet-sim": sim.__version__,
         "python": ".".join(map(str, sys.version_info[:3])),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: found for name, found in versions().items() if name in LIBRARIES},
         "files": sorted([*files, "version.json"]),
     }
     files["version.json"] = lambda path: path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -250,6 +251,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@cache
+def versions() -> Mapping[str, str | None]:
+    """The versions of nixfleet-sim and of `LIBRARIES`, None where one cannot be told."""
+    return MappingProxyType({"nixfleet-sim": sim.__version__, **{name: _version(name) for name in LIBRARIES}})
 
 
 def _version(name: str) -> str | None:

@@ -1,0 +1,96 @@
+"""`replicate`: many runs of a scenario, and how sure its numbers are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sim.cli.console import put, put_json, say
+from sim.cli.interrupts import Interrupts
+from sim.cli.options import Dask, Json, Out, Quiet, ScenarioFile, Seed, Set, Until, Wait, Workers, settings, share
+
+HELP = """Run independent replications of a scenario: the mean, the median and quantiles of its metrics, with intervals.
+
+Without -n it stops by itself once every interval is narrow enough. A metric is a path into the summary that run --json
+prints; a rollout is named by its channel or by its place. A run that ends before a time is reached counts as later
+than all that reached it.
+
+With --out every finished run is kept in DIR, and the same command goes on where it was.
+
+\b
+Examples:
+  nixfleet-sim replicate scenario.yaml
+  nixfleet-sim replicate scenario.yaml --precision 1% --metric rollouts.stable.time_to_converged_s.p99
+  nixfleet-sim replicate scenario.yaml -n 1000 --out results/thousand --workers 8
+  nixfleet-sim replicate scenario.yaml -n 100 --json | jq '.metrics | map_values(.mean_ci95)'
+"""
+
+
+def replicate(
+    scenario: ScenarioFile,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", metavar="N", min=1, show_default=False, help="So many runs; with --precision: at most so many."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="P",
+            show_default=False,
+            help="Stop when each 95 % interval is within P of its mean (5 % without -n).",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="PATH",
+            show_default=False,
+            help="What to measure, e.g. rollouts.stable.terminal_at_s. May be given many times. Without it: throughput "
+            "of each wave, times to converge, exposure.",
+        ),
+    ] = None,
+    out: Out = None,
+    wait: Wait = False,
+    workers: Workers = None,
+    dask: Dask = None,
+    seed: Seed = None,
+    change: Set = None,
+    until: Until = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run replications and print what they say."""
+    within = share(precision, "--precision")
+    changes = settings(change, seed=seed, until=until)
+    from sim.scenario.loader import load
+
+    loaded = load(scenario, changes)
+    import sim.experiment
+    from sim.cli.watch import Watch
+
+    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
+        found = sim.experiment.replicate(
+            loaded,
+            n,
+            precision=within,
+            metrics=metric,
+            out=out,
+            wait=wait,
+            workers=workers,
+            dask=dask,
+            look=interrupts.look,
+            progress=watch.look,
+        )
+    if as_json:
+        put_json(found.summary)
+    else:
+        put(found.describe())
+    if out is not None and not quiet:
+        say(f"kept in {out}")
+    if interrupts.asked or found.stopped == "interrupted":
+        raise typer.Exit(130)

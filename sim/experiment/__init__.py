@@ -1,0 +1,11 @@
+"""Many runs of a scenario: how sure a number is, and what follows from it.
+
+Legal here: numpy, pandas, scipy, files (only in `store`), processes (only in `execute`, `pool`, `cluster`). Not legal:
+printing, and simulating anything but through `sim.result.run`.
+"""
+
+from sim.experiment.errors import ExperimentError
+from sim.experiment.progress import Progress
+from sim.experiment.replications import Replications, replicate
+
+__all__ = ["ExperimentError", "Progress", "Replications", "replicate"]
