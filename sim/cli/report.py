@@ -45,9 +45,9 @@ def report(
     if output.suffix.lower() not in ENDINGS:
         raise typer.BadParameter(f"{str(output)!r}: expected a name that ends in .html", param_hint="'-o'")
     check_file(output)
-    from sim.result import versions
+    from sim.result import written_by
 
-    made_by = versions(directory)
+    made_by = written_by(directory)
     one = _read(directory)
     other = _read(against) if against is not None else None
     from sim.report import report as page
@@ -67,12 +67,12 @@ def _read(directory: Path) -> Result:
         ResultError: it does not, or there is none; the message says which version wrote it.
     """
     from sim.report.needs import check
-    from sim.result import ResultError, read, versions
+    from sim.result import ResultError, read, written_by
 
     result = read(directory)
     try:
         check(result)
     except ResultError as error:
-        wrote = versions(directory)["nixfleet-sim"]
+        wrote = written_by(directory)["nixfleet-sim"]
         raise ResultError(f"cannot report on {directory}, which nixfleet-sim {wrote} wrote: {error}") from error
     return result

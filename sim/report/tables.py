@@ -10,7 +10,7 @@ import pandas as pd
 from sim.plot.style import STATES as LOOKS
 from sim.report.phrases import PARTS, percent, states
 from sim.result import outcome
-from sim.result.trace import gate_words
+from sim.result.sentences import gate_words
 from sim.result.words import counted, duration, number
 
 if TYPE_CHECKING:

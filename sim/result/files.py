@@ -107,7 +107,7 @@ def read(directory: str | Path) -> Result:
     return Result(scenario, lambda: found, frame)
 
 
-def versions(directory: str | Path) -> dict[str, Any]:
+def written_by(directory: str | Path) -> dict[str, Any]:
     """What wrote the result in a directory: its `nixfleet-sim`, `python` and `libraries`.
 
     Raises:
