@@ -44,7 +44,8 @@ def put_styled(lines: Iterable[Text]) -> None:
     """Lines on standard output, in colour if it is a terminal."""
     from rich.console import Console
 
-    drawn = Console(file=io.StringIO(), force_terminal=on_terminal(sys.stdout))
+    # lines are not wrapped, so that any width does, but for one of 0, which COLUMNS may say and which leaves nothing
+    drawn = Console(file=io.StringIO(), force_terminal=on_terminal(sys.stdout), width=80)
     with drawn.capture() as captured:
         for line in lines:
             drawn.print(line, soft_wrap=True, markup=False, highlight=False, emoji=False)

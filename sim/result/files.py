@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import sim
-from sim.result.frames import NAMES
+from sim.result.frames import NAMES, kinds
 from sim.result.result import Result
 from sim.scenario.loader import load
 from sim.scenario.problems import ScenarioError
@@ -92,17 +92,19 @@ def read(directory: str | Path) -> Result:
         raise ResultError(
             f"cannot read {directory}: it was written by nixfleet-sim {about.get('nixfleet-sim')}, in a later format"
         )
-    with _spoken(f"cannot read {directory}"):
+    with _spoken(f"cannot read {place / 'summary.json'}"):
         found = json.loads((place / "summary.json").read_text(encoding="utf-8"))
         if not isinstance(found, dict):
-            raise ValueError("summary.json: expected an object")
+            raise ValueError("expected an object")
+    with _spoken(f"cannot read {directory}"):
         scenario = load(place / "scenario.yaml")
 
     def frame(name: str) -> pd.DataFrame | None:
         if name == "events" and not (place / "events.parquet").exists():
             return None
-        with _spoken(f"cannot read {directory}"):
-            return _read_frame(place / f"{name}.parquet", name)
+        path = place / f"{name}.parquet"
+        with _spoken(f"cannot read {path}"):
+            return _read_frame(path, name)
 
     return Result(scenario, lambda: found, frame)
 
@@ -152,7 +154,16 @@ def _write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _read_frame(path: Path, name: str) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    # not the path: a directory of that name would be read as a table in parts
+    with path.open("rb") as file:
+        frame: pd.DataFrame = pq.read_table(file).to_pandas()
+    expected = kinds(name)
+    if name == "events":
+        expected["detail"] = expected["what"]  # as JSON
+    for column, kind in expected.items():
+        if column not in frame or frame[column].dtype != kind:
+            got = f"{frame[column].dtype}" if column in frame else "none"
+            raise ValueError(f"expected a column {column!r} of {kind}, got {got}; save the result anew")
     if name == "events":
         frame["detail"] = pd.Series([json.loads(detail) for detail in frame["detail"]], dtype="object")
     return frame
@@ -161,6 +172,9 @@ def _read_frame(path: Path, name: str) -> pd.DataFrame:
 def _checked(directory: str | Path) -> Path:
     """The place a result is to go to, symbolic links followed, if nothing else is there."""
     with _spoken(f"cannot write {directory}"):
+        # a link that leads to itself; `resolve` raises a RuntimeError there, or nothing, as the Python is
+        with suppress(FileNotFoundError):
+            os.stat(directory)
         target = Path(directory).resolve()
         if target.exists() and not target.is_dir():
             raise ResultError(f"cannot write {directory}: it is a file; give a directory")

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sim.model.recording import Moves, Recording
+from sim.model.recording import MoveLog, Moves, Recording
 from sim.reducer.records import STATES
 from sim.result.measures import PARTS, verified_at_promotion, wave_parts
 from sim.result.tracks import PENDING, Floats, Ints, Tracks, tracks
@@ -289,6 +289,33 @@ def build(name: str, recording: Recording, track: Callable[[], Tracks] | None = 
             return events(recording)
         case _:
             raise ValueError(f"no frame is called {name!r}; there are {', '.join(NAMES)}")
+
+
+def kinds(name: str) -> dict[str, Any]:
+    """The columns that the frame of that name always has, with the kind (dtype) of each."""
+    steps = MoveLog().columns()
+    nothing = Recording(
+        scenario="",
+        seed=0,
+        replication=0,
+        fidelity="events",
+        host_names=[],
+        rollouts=[],
+        agent=steps,
+        mirror=steps,
+        gates=[],
+        load={},
+        rejected={},
+        ended_at=0.0,
+        end="quiescent",
+        wall_s=0.0,
+        simulated=0,
+        skipped=0,
+        host_steps=0,
+        rollout_steps=0,
+        events=None,
+    )
+    return dict(build(name, nothing).dtypes)
 
 
 def _first(moves: Moves, rollout_rank: Ints, host_rank: Ints) -> tuple[Ints, Floats]:

@@ -41,6 +41,8 @@ def lint_artifact(artifact: FleetArtifact) -> list[Lint]:
 
 def lint_fleet(artifact: FleetArtifact, unbuilt: Collection[str], default_soak: float | None) -> Iterator[Lint]:
     """The findings of page 6. `default_soak` in seconds, None where soaks do not count from the opening."""
+    if not artifact.hosts:
+        yield Lint("warning", "hosts", "there are none: nothing rolls out")
     yield from _names(artifact)
     yield from _channels(artifact)
     yield from _edges(artifact)

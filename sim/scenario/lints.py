@@ -30,8 +30,8 @@ def lint_file(path: str | Path) -> tuple[Literal["artifact", "scenario"], list[L
     file = Path(path)
     text = read_text(file)
     if not _is_artifact(text):
-        return "scenario", lint_scenario(load(file))
-    artifact, older = read_artifact(file)
+        return "scenario", lint_scenario(load(file, text=text))
+    artifact, older = read_artifact(file, text)
     return "artifact", [*lint_older(older), *lint_given_twice(text), *lint_artifact(artifact)]
 
 
@@ -111,8 +111,14 @@ def _lint_rest(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:
 
 def _releases(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:
     watched = [probe for probe in scenario.probes if probe.mode == "enforce"]
+    if not scenario.releases:
+        yield Lint("warning", "releases", "there are none: nothing rolls out")
+    overtaken = _overtaken(scenario, artifact)
     for number, release in enumerate(scenario.releases):
         place = f"releases.{number}"
+        for later, channels in overtaken.get(number, {}).items():
+            seen = f"is overtaken by releases.{later} before the manifest poll sees it"
+            yield Lint("warning", f"{place}.at", f"{seen}: no rollout of it on {', '.join(channels)}")
         if release.at > scenario.until:
             yield Lint("warning", f"{place}.at", f"is after the end of the run ({format_duration(scenario.until)})")
         if release.closures == "declared":
@@ -124,6 +130,21 @@ def _releases(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:
         defect = release.defect
         if defect is not None and not any(defect.probe in (None, probe.name) for probe in watched):
             yield Lint("warning", f"{place}.defect", "no enforce probe shows it: nothing will stop the release")
+
+
+def _overtaken(scenario: Scenario, artifact: FleetArtifact) -> dict[int, dict[int, list[str]]]:
+    """The releases that no poll sees on some channels: their number, the one seen instead, and the channels."""
+    seen: dict[tuple[str, float], int] = {}
+    found: dict[int, dict[int, list[str]]] = {}
+    # a poll takes a channel's newest, at equal times the later in the list
+    newest_first = sorted(enumerate(scenario.releases), key=lambda one: (one[1].at, one[0]), reverse=True)
+    for number, release in newest_first:
+        poll = -(-release.at // scenario.control_plane.manifest_poll)
+        for channel in release.channels or artifact.channels:
+            later = seen.setdefault((channel, poll), number)
+            if later != number:
+                found.setdefault(number, {}).setdefault(later, []).append(channel)
+    return found
 
 
 def _matches_any(match: Match, artifact: FleetArtifact) -> bool:

@@ -36,19 +36,20 @@ _INDEX = re.compile(r"[0-9]{1,9}")
 _Part = TypeVar("_Part", bound=Part)
 
 
-def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Scenario:
+def load(path: str | Path, settings: Mapping[str, object] | None = None, *, text: str | None = None) -> Scenario:
     """Read a scenario file.
 
     Args:
         path: YAML or JSON; what it refers to is relative to its folder.
         settings: values in place of the file's own or of defaults, by setting path (`rules.deferred`,
             `fleet.generate.disruption_budgets.0.max_in_flight`; spec page 10). Text is read as YAML.
+        text: what the file holds, if it has been read already: a pipe can be read only once.
 
     Raises:
         ScenarioError: all that is wrong with the file, with its lines; or, if nothing is, with the settings.
     """
     file = Path(path)
-    data, lines, problems = read_yaml(read_text(file), str(path))
+    data, lines, problems = read_yaml(read_text(file) if text is None else text, str(path))
     if not isinstance(data, dict):
         if problems:
             raise ScenarioError(problems)

@@ -233,13 +233,13 @@ def _short(tag: str) -> str:
     return f"!!{tag.removeprefix(_YAML)}" if tag.startswith(_YAML) else tag
 
 
-def read_artifact(path: Path) -> tuple[FleetArtifact, list[str]]:
-    """The fleet of an artifact file, and a warning for every older spelling.
+def read_artifact(path: Path, text: str | None = None) -> tuple[FleetArtifact, list[str]]:
+    """The fleet of an artifact file, and a warning for every older spelling. `text` is its text if known already.
 
     Raises:
         ScenarioError: it cannot be read, is no JSON, or no artifact of this schema version.
     """
-    decoded = read_json(path)
+    decoded = read_json(path, text)
     try:
         return parse_artifact(decoded)
     except FleetError as error:
@@ -247,13 +247,13 @@ def read_artifact(path: Path) -> tuple[FleetArtifact, list[str]]:
         raise ScenarioError([Problem(str(path), None, place, message)]) from None
 
 
-def read_json(path: Path) -> Any:
-    """The data of a JSON file.
+def read_json(path: Path, text: str | None = None) -> Any:
+    """The data of a JSON file. `text` is its text if known already.
 
     Raises:
         ScenarioError: it cannot be read or is no JSON.
     """
-    text = read_text(path)
+    text = read_text(path) if text is None else text
     try:
         return msgspec.json.decode(text)
     except RecursionError:
@@ -276,7 +276,7 @@ def read_column(folder: Path | None, file: str, column: str) -> list[float]:
     try:
         text = read_text(path)
     except ScenarioError as error:
-        raise ValueError(f"{file} {error.problems[0].message}") from None
+        raise ValueError(f"{file}: {error.problems[0].message}") from None
     rows = csv.reader(io.StringIO(text, newline=""))
     try:
         header = [name.strip() for name in next(rows, [])]

@@ -114,6 +114,8 @@ def _choice(value: Any, expected: str) -> str:
 def _unknown_key(place: Place) -> str:
     """What the section around an unknown key may hold instead."""
     key = str(place[-1])
+    if key == "<<":
+        return "is not a key here; merge keys are not read: write the keys out, or use an alias as a whole value"
     known = keys_at(place[:-1])
     if not known:
         return "is not a key here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,14 @@ def test_json(cli, wrong: Path, odd: Path, small: Path, tmp_path: Path) -> None:
     assert [len(one["problems"]) for one in files] == [0, 0, 0, 1]
     assert files[3]["problems"][0].keys() == {"file", "line", "path", "message"}
     assert str(missing) in err
+
+
+@pytest.mark.parametrize(
+    "text", [json.dumps(CLEAN), "fleet: {generate: {channels: {c: {hosts: 1, policy: p}}, policies: {p: {}}}}"]
+)
+def test_a_pipe_is_read_once(cli, text: str) -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb"):
+        os.write(writer, text.encode())
+        os.close(writer)
+        assert cli("check", f"/dev/fd/{reader}") == (0, "1 file: 0 errors, 0 warnings\n", "")

@@ -144,6 +144,12 @@ def test_a_poor_encoding(process, small: Path) -> None:
     assert out.startswith("fl\\xf6tte: the rollout finished")
 
 
+def test_a_terminal_that_claims_no_columns(process, small: Path) -> None:
+    said = process("run", small, "--quiet", COLUMNS="0")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("small: ")
+
+
 def test_names_do_not_steer_the_terminal(cli, small: Path) -> None:
     out = cli("run", small, "--quiet", "--set", 'name="a\\e[2Jb"').out
     assert out.startswith("a\\x1b[2Jb: ")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -113,7 +114,8 @@ def test_what_is_not_a_result_is_left_alone(result: Result, tmp_path: Path) -> N
 
 def test_a_place_that_cannot_be_written(result: Result, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file" / "out", "/proc/out", "/dev/null/out", "bad\0name"):
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    for place in (tmp_path / "file" / "out", tmp_path / "round", "/proc/out", "/dev/null/out", "bad\0name"):
         with pytest.raises(ResultError, match="cannot write"):
             check_target(place)
         with pytest.raises(ResultError, match="cannot write"):
@@ -216,6 +218,45 @@ def test_a_damaged_result_is_told(
         found = read(tmp_path / "out")
         for frame in FRAMES:
             getattr(found, frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("hosts", lambda frame: frame.drop(columns="wave"), "expected a column 'wave' of Int64, got none"),
+        ("rollouts", lambda frame: frame.assign(opened_at="noon"), "a column 'opened_at' of float64, got str"),
+        ("events", lambda frame: frame.assign(cp_at=None), "a column 'cp_at' of float64, got object"),
+        ("events", lambda frame: frame.assign(detail=3), "a column 'detail' of str, got int64"),
+        ("events", lambda frame: frame.drop(columns="detail"), "a column 'detail' of str, got none"),
+        ("waves", None, "Is a directory"),
+    ],
+)
+def test_a_foreign_frame_is_told(
+    result: Result,
+    tmp_path: Path,
+    name: str,
+    change: Callable[[pd.DataFrame], pd.DataFrame] | None,
+    message: str,
+) -> None:
+    save(sim.run(result.scenario, record_events=True), tmp_path / "out")
+    path = tmp_path / "out" / f"{name}.parquet"
+    if change is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        change(pd.read_parquet(path)).to_parquet(path)
+    with pytest.raises(ResultError, match=f"cannot read .*{name}.parquet: .*{message}"):
+        getattr(read(tmp_path / "out"), name)
+
+
+def test_frames_without_rows_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(f"{SCENARIO}\nreleases: []\n")
+    nothing = sim.run(sim.load(path), record_events=True)
+    save(nothing, tmp_path / "out")
+    found = read(tmp_path / "out")
+    for name in NAMES:
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(nothing, name), check_exact=True)
 
 
 def test_reading_where_nothing_is(tmp_path: Path) -> None:

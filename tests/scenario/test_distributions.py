@@ -375,7 +375,7 @@ def test_columns(tmp_path: Path, text: str) -> None:
         ("seconds\n", "expected values in x.csv, got only the header 'seconds'"),
         ("a,b\n1,2\n", "expected a column 'seconds' in x.csv; its columns are a, b"),
         ("", "expected a column 'seconds' in x.csv; its columns are none"),
-        (b"seconds\n\xff\n", "x.csv expected UTF-8 text; this byte is none"),
+        (b"seconds\n\xff\n", "x.csv: expected UTF-8 text; this byte is none"),
         ("seconds\n" + "1" * 200_000 + "\n", "x.csv, line 2: field larger than field limit"),
     ],
 )
@@ -392,4 +392,4 @@ def test_a_file_that_is_not_there(tmp_path: Path, refused: Callable[..., list[st
     for file in ("no.csv", str(tmp_path), "/dev/zero"):
         lines = refused(minimal + f"hosts: {{default: {{boot: {{dist: empirical, file: {file}, column: a}}}}}}\n")
         assert len(lines) == 1
-        assert lines[0].startswith(f"x.yaml:5: hosts.default.boot: {file} ")
+        assert lines[0].startswith(f"x.yaml:5: hosts.default.boot: {file}: ")

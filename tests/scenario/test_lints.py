@@ -258,7 +258,9 @@ def test_a_fleet_before_its_ci_is_told_once() -> None:
     found = changed(*((f"hosts.{name}.closureHash", None) for name in "abcde"))
     assert [(severity, place) for severity, place, _ in found] == [("warning", "hosts")]
     assert "no host has a closureHash" in found[0][2]
-    assert lints({"schemaVersion": 1, "hosts": {}, "channels": {}}) == []
+    assert lints({"schemaVersion": 1, "hosts": {}, "channels": {}}) == [
+        Lint("warning", "hosts", "there are none: nothing rolls out")
+    ]
 
 
 def test_all_that_is_wrong_is_told() -> None:
@@ -363,6 +365,17 @@ NEVER = "a host that is deferred never reboots: it stays Deferred"
             "matches nobody",
         ),
         ("releases: [{ref: a, at: 8d}]", "releases.0.at", "is after the end of the run (7d)"),
+        ("releases: []", "releases", "there are none: nothing rolls out"),
+        (
+            "releases: [{ref: a}, {ref: b}]",
+            "releases.0.at",
+            "is overtaken by releases.1 before the manifest poll sees it: no rollout of it on c",
+        ),
+        (
+            "releases: [{ref: a, at: 60s}, {ref: b, at: 31s}]",
+            "releases.1.at",
+            "is overtaken by releases.0 before the manifest poll sees it: no rollout of it on c",
+        ),
         (
             "releases: [{ref: a, closures: declared}]",
             "releases.0.closures",

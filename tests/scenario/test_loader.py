@@ -559,7 +559,7 @@ rules: {deferd: strict}
 rules.deferd: is not a key here; did you mean 'deferred'?
 
 <<: {seed: 2}
-<<: is not a key here; there are name, description, seed, until, fidelity, fleet, releases, hosts, …
+<<: is not a key here; merge keys are not read: write the keys out, or use an alias as a whole value
 
 on: 1
 on: is not a key here; there are name, description, seed, until, fidelity, fleet, releases, hosts, …
