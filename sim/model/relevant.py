@@ -305,7 +305,8 @@ class Relevant:
                     clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
                     reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
-                    clock.to_host(now, back - now, REPLY, host.number, host.receive_reply, reply)
+                    # due now, it belongs to this round and not, as what is sent now without delay, to the next
+                    clock.due(back, REPLY, host.number, lambda due: host.receive_reply(due.value), reply)
         watch.upto = max(watch.upto, sent_before)
         watch.first_reset = None
 
@@ -538,8 +539,9 @@ class Relevant:
     ) -> None:
         """Count reports made at first, first + step, …: on their way at once, or when the host is back online."""
         arrival = first + host.delay
-        if watch.online and len(host.mirrored) == 1 and host.number not in rollout.release.unchanged:
-            self._add(REPORT[kind], arrival, step, count)  # nothing but the host's own reports moves its mirror
+        if watch.online and len(host.mirrored) == 1 and host.closures[0][1] != rollout.target_of[host.number]:
+            # no heartbeat of before said that it runs the target: nothing but its own reports moves its mirror
+            self._add(REPORT[kind], arrival, step, count)
             return
         failing = runs is not None and bool(runs.failing)
         skipped = Skipped(rollout, kind, runs, failing, first, step, count, arrival, step)

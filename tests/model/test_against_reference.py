@@ -383,7 +383,9 @@ HARD = [
     *(62019, 70714, 71432, 72546, 73057),  # a host that goes down after its heartbeat of the same instant
     70851,  # a dispatch delivered after the advance tick of the same instant
     *(62011, 62139, 62317, 62392),  # reports under way when a heartbeat takes the control plane's record further
+    84547,  # the same where the host has run the release from the beginning, but not the release before it
     70004,  # and their order
+    83789,  # a reply that arrives at the instant of another record's completion
     *(62080, 62124, 62211, 62248),
 ]
 """Seeds that have told the two fidelities apart, in what they did or in what they counted."""
