@@ -544,8 +544,8 @@ def may_step(host: Host) -> bool:
             continue
         ours = host.records.get(rollout.number)
         theirs = ORDER[mirror.state]
-        if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING:
-            continue  # the agent's own report is under way, and ahead of any heartbeat sent since
+        if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING and not host.exact:
+            continue  # the agent's own report is under way, ahead of any heartbeat sent since, and will be accepted
         if theirs < SOAKING and _may_say(host, mirror.target_closure):
             return True
         if theirs and (ours is None or ORDER[ours.state] < theirs):

@@ -213,10 +213,10 @@ class Host:
         clock.to_control_plane(clock.now, arrival - clock.now, self.number, self._arrive, batch)
 
     def keep(self, reports: list[tuple[Rollout, Report]]) -> None:
-        """Put reports on the disk of a host that is offline."""
+        """Put reports on the disk of a host that is offline. On a dead one they wait for nothing."""
         if self.disk is None:
             self.disk = []
-            self.world.restless += 1
+            self.world.restless += not self.dead
         self.disk += reports
 
     # -- dispatches

@@ -307,7 +307,8 @@ class Relevant:
                     clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
                     reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
-                    clock.to_host(now, back - now, REPLY, host.number, host.receive_reply, reply)
+                    # due now, it belongs to this round and not, as what is sent now without delay, to the next
+                    clock.due(back, REPLY, host.number, lambda due: host.receive_reply(due.value), reply)
         watch.upto = max(watch.upto, sent_before)
         watch.first_reset = None
 
@@ -510,8 +511,9 @@ class Relevant:
             watch.stored.append(skipped)
 
     def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
-        """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused."""
-        return len(host.mirrored) == 1 and host.number not in rollout.release.unchanged
+        """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no heartbeat
+        of before can have said that it runs the target."""
+        return len(host.mirrored) == 1 and host.closures[0][1] != rollout.target_of[host.number]
 
     def _count(self, watch: Watch, skipped: Skipped) -> None:
         """Count reports that are sent, and remember those that have not arrived."""
