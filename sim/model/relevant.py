@@ -511,8 +511,8 @@ class Relevant:
             watch.stored.append(skipped)
 
     def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
-        """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no heartbeat
-        of before can have said that it runs the target."""
+        """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no
+        heartbeat of before can have said that it runs the target."""
         return len(host.mirrored) == 1 and host.closures[0][1] != rollout.target_of[host.number]
 
     def _count(self, watch: Watch, skipped: Skipped) -> None:
