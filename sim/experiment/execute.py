@@ -1,7 +1,8 @@
 """Carrying runs out: in this process, in processes of this machine, or by any other `concurrent.futures.Executor`.
 
-A worker sends back the values of the metrics, nothing else. Runs are handed out as they finish and given back in the
-order in which they were asked for, so what is made of them does not depend on where or how fast they ran.
+A worker sends back what a function makes of its result, for most uses the values of metrics. Runs are handed out as
+they finish and given back in the order in which they were asked for, so what is made of them does not depend on where
+or how fast they ran.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from functools import lru_cache, partial
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import sim.result
+from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
-from sim.experiment.metrics import Metric, measure
+from sim.experiment.metrics import Metric
 from sim.experiment.points import Point, Run, Values
-from sim.experiment.store import Store
+from sim.result import Result
 from sim.result.files import versions
 from sim.scenario.schema import Scenario
 
@@ -35,6 +37,16 @@ LOOK_S = 0.1
 """How often to look up while waiting (s)."""
 
 Look = Callable[[], None]
+Found = TypeVar("Found")
+Measure = Callable[[Result], Found]
+"""What a worker makes of a result; a function that can be pickled, as can what it gives."""
+
+
+class Kept(Protocol[Found]):
+    """Where what is known of runs is kept, such as a `sim.experiment.store.Store`."""
+
+    def known(self, run: Run, /) -> Found | None: ...
+    def put(self, run: Run, found: Found, /) -> None: ...
 
 
 class Workers:
@@ -62,16 +74,16 @@ class Workers:
         self._leave = leave
         self._executor: Executor | None = None
 
-    def submit(self, run: Run, metrics: tuple[Metric, ...]) -> Future[Values]:
+    def submit(self, run: Run, measure: Measure[Found]) -> Future[Found]:
         """Have a run carried out."""
         package = _packed(run.point)
         if self._executor is None:
             assert self._make is not None
             self._executor = self._make()
         try:
-            return self._executor.submit(_work, package, run.replication, metrics)
+            return self._executor.submit(_work, package, run.replication, measure)
         except self.deaths as error:  # a worker died since the last run
-            broken: Future[Values] = Future()
+            broken: Future[Found] = Future()
             broken.set_exception(error)
             return broken
 
@@ -118,9 +130,16 @@ def workers_of(count: int | None = None, *, dask: str | None = None, executor: E
 
 
 def carry_out(
-    runs: Iterable[Run], metrics: Sequence[Metric], workers: Workers, store: Store, look: Look | None = None
+    runs: Iterable[Run], metrics: Sequence[Metric], workers: Workers, store: Kept[Values], look: Look | None = None
 ) -> Iterator[tuple[Run, Values]]:
-    """The values of runs in the order asked for; `runs` may have no end, and whoever has enough stops asking.
+    """The values of the metrics of runs, as `gather` gives them."""
+    return gather(runs, partial(values_of, metrics=tuple(metrics)), workers, store, look)
+
+
+def gather(
+    runs: Iterable[Run], measure: Measure[Found], workers: Workers, store: Kept[Found], look: Look | None = None
+) -> Iterator[tuple[Run, Found]]:
+    """What is made of runs, in the order asked for; `runs` may have no end, and whoever has enough stops asking.
 
     What the store knows is not run again, and what finishes is put there at once, in whatever order.
 
@@ -133,23 +152,28 @@ def carry_out(
     """
     if workers.here:
         for run in runs:
-            values = store.known(run)
-            if values is None:
+            found = store.known(run)
+            if found is None:
                 if look is not None:
                     look()
-                values = simulate(run.point.scenario, run.replication, metrics, look)
-                store.put(run, values)
-            yield run, values
+                found = simulate(run.point.scenario, run.replication, measure, look)
+                store.put(run, found)
+            yield run, found
     else:
-        crew = _Crew(workers, tuple(metrics), store, look)
+        crew = _Crew(workers, measure, store, look)
         try:
             yield from crew.in_order(iter(runs))
         finally:
             crew.drop()
 
 
-def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], look: Look | None = None) -> Values:
-    """One run's values.
+def values_of(result: Result, metrics: Sequence[Metric]) -> Values:
+    """The values of metrics in a result."""
+    return named.measure(result.summary, metrics)
+
+
+def simulate(scenario: Scenario, replication: int, measure: Measure[Found], look: Look | None = None) -> Found:
+    """What is made of one run.
 
     Raises:
         KeyboardInterrupt: it was interrupted, so there is nothing to measure.
@@ -157,28 +181,28 @@ def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], lo
     result = sim.result.run(scenario, replication=replication, progress=None if look is None else lambda _: look())
     if result.summary["end"] == "interrupted":
         raise KeyboardInterrupt
-    return measure(result.summary, metrics)
+    return measure(result)
 
 
-class _Crew:
+class _Crew(Generic[Found]):
     """Runs under way, and what to do when a worker dies: once the others have finished, each run that a worker may have
     died of goes again, alone, so that it is clear which of them it was."""
 
-    def __init__(self, workers: Workers, metrics: tuple[Metric, ...], store: Store, look: Look | None):
+    def __init__(self, workers: Workers, measure: Measure[Found], store: Kept[Found], look: Look | None):
         self.workers = workers
-        self.metrics = metrics
+        self.measure = measure
         self.store = store
         self.look = look
-        self.under_way: dict[Future[Values], Run] = {}
-        self.finished: queue.SimpleQueue[Future[Values]] = queue.SimpleQueue()
+        self.under_way: dict[Future[Found], Run] = {}
+        self.finished: queue.SimpleQueue[Future[Found]] = queue.SimpleQueue()
         self.suspects: list[Run] = []
 
-    def in_order(self, upcoming: Iterator[Run]) -> Iterator[tuple[Run, Values]]:
+    def in_order(self, upcoming: Iterator[Run]) -> Iterator[tuple[Run, Found]]:
         waiting: deque[Run] = deque()
         more = True
         while more or waiting:
-            while waiting and (values := self.store.known(waiting[0])) is not None:
-                yield waiting.popleft(), values
+            while waiting and (found := self.store.known(waiting[0])) is not None:
+                yield waiting.popleft(), found
             while more and self.has_room(len(waiting)):
                 run = next(upcoming, None)
                 if run is None:
@@ -199,7 +223,7 @@ class _Crew:
         return not self.suspects and len(self.under_way) < AHEAD * slots and waiting < MOST_WAITING * slots
 
     def submit(self, run: Run) -> None:
-        future = self.workers.submit(run, self.metrics)
+        future = self.workers.submit(run, self.measure)
         self.under_way[future] = run
         future.add_done_callback(self.finished.put)
 
@@ -212,7 +236,7 @@ class _Crew:
             for run in suspects:
                 self.alone(run)
 
-    def next_finished(self) -> Future[Values]:
+    def next_finished(self) -> Future[Found]:
         while True:
             if self.look is not None:
                 self.look()
@@ -221,17 +245,17 @@ class _Crew:
             except queue.Empty:
                 continue
 
-    def take(self, future: Future[Values]) -> None:
+    def take(self, future: Future[Found]) -> None:
         run = self.under_way.pop(future)
         try:
-            values = future.result()
+            found = future.result()
         except self.workers.deaths:
             self.suspects.append(run)
         except BaseException as error:
             error.add_note(f"in {run}")
             raise
         else:
-            self.store.put(run, values)
+            self.store.put(run, found)
 
     def alone(self, run: Run) -> None:
         for _ in range(ATTEMPTS):
@@ -282,7 +306,7 @@ _opened: dict[str, Scenario] = {}
 MOST_OPENED = 8
 
 
-def _work(package: _Package, replication: int, metrics: tuple[Metric, ...]) -> Values:
+def _work(package: _Package, replication: int, measure: Measure[Found]) -> Found:
     if package.key not in _opened:
         if package.versions != versions():
             theirs = {name: found for name, found in versions().items() if found != package.versions.get(name)}
@@ -290,4 +314,4 @@ def _work(package: _Package, replication: int, metrics: tuple[Metric, ...]) -> V
         while len(_opened) >= MOST_OPENED:
             _opened.pop(next(iter(_opened)))
         _opened[package.key] = pickle.loads(zlib.decompress(package.content))
-    return simulate(_opened[package.key], replication, metrics)
+    return simulate(_opened[package.key], replication, measure)
