@@ -63,9 +63,8 @@ class Run(NamedTuple):
 
 
 def content_hash(scenario: Scenario) -> str:
-    """SHA-256 of what a scenario's file says, and the artifact and samples it refers to. Name, description, seed and how
-    it is laid out do not count. Nor do defaults: where one of them changes, the program has changed, not the
-    scenario."""
+    """SHA-256 of what a scenario's file says, with the artifact and samples it refers to. Name, description, seed and
+    layout do not count. Nor do defaults: where one of them changes, the program has changed, not the scenario."""
     content = _content(scenario, as_given=True)
     content.pop("seed", None)
     return _digest(content)
