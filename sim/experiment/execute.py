@@ -156,7 +156,7 @@ def gather(
             if found is None:
                 if look is not None:
                     look()
-                found = simulate(run.point.scenario, run.replication, measure, look)
+                found = measured(run.point.scenario, run.replication, measure, look)
                 store.put(run, found)
             yield run, found
     else:
@@ -172,7 +172,12 @@ def values_of(result: Result, metrics: Sequence[Metric]) -> Values:
     return named.measure(result.summary, metrics)
 
 
-def simulate(scenario: Scenario, replication: int, measure: Measure[Found], look: Look | None = None) -> Found:
+def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], look: Look | None = None) -> Values:
+    """The values of metrics of one run, as `measured` gives them."""
+    return measured(scenario, replication, partial(values_of, metrics=metrics), look)
+
+
+def measured(scenario: Scenario, replication: int, measure: Measure[Found], look: Look | None = None) -> Found:
     """What is made of one run.
 
     Raises:
@@ -315,4 +320,4 @@ def _work(package: _Package, replication: int, measure: Measure[Found]) -> Found
         while len(_opened) >= MOST_OPENED:
             _opened.pop(next(iter(_opened)))
         _opened[package.key] = pickle.loads(zlib.decompress(package.content))
-    return simulate(_opened[package.key], replication, measure)
+    return measured(_opened[package.key], replication, measure)
