@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,9 @@ FORMAT = 1
 REPLICATIONS = 10
 LEAST = 2
 """Runs of a scenario: of one run nothing tells how much runs differ."""
-DIGITS = 9
+SEEDS = 2**63
+"""How many there are."""
+DIGITS = 7
 """Significant digits of the values that are kept."""
 
 
@@ -46,8 +48,8 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One scenario: the hash of its file's content, its seed, the metrics by path, a trajectory per replication, and
-    its speed where that was measured."""
+    """One scenario: the hash of its file's content, the seed of replication 0, the metrics by path, a trajectory per
+    replication, and its speed where that was measured."""
 
     content: str
     seed: int
@@ -57,12 +59,13 @@ class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What the file holds: its format, the versions that gave it, settings in place of the scenarios' own, and the
-    scenarios by path."""
+    """What the file holds: its format, the versions that gave it, settings in place of the scenarios' own, the paths of
+    metrics that were asked for (none: the defaults), and the scenarios by path."""
 
     baseline: int
     versions: dict[str, str | None]
     settings: dict[str, Any]
+    asked: list[str]
     scenarios: dict[str, Recorded]
 
 
@@ -88,7 +91,7 @@ def record(
     """Run scenarios and write what they gave to a file, in place of the baseline that is there.
 
     Args:
-        n: replications of each scenario.
+        n: replications of each scenario, the first with its seed, each next one with the next seed.
         metrics: paths into the summary (spec page 10); see `sim.experiment.metrics.defaults`.
         settings: in place of the scenarios' own, by setting path; `check` uses them, too.
         with_speed: measure how fast each runs, too, after all the runs.
@@ -113,7 +116,7 @@ def record(
     told = Told(n * len(sources), progress)
     with workers_of(workers) as crew:
         for name, (scenario, content) in sources.items():
-            rows = observe(Point(scenario, {"scenario": name}), n, partial(_observed, asked[name]), crew, look, told)
+            rows = observe(scenario, n, partial(_observed, asked[name]), crew, look, told)
             found[name] = Recorded(
                 content,
                 scenario.seed,
@@ -126,7 +129,7 @@ def record(
     if with_speed:
         for name, (scenario, _) in sources.items():
             found[name] = msgspec.structs.replace(found[name], speed=speed(scenario, look=look))
-    baseline = Baseline(FORMAT, dict(versions()), dict(settings or {}), found)
+    baseline = Baseline(FORMAT, dict(versions()), dict(settings or {}), list(metrics or []), found)
     replace_file(target, text(baseline).encode())
     return baseline
 
@@ -192,7 +195,7 @@ class Told:
 
 
 class _Memory(dict[int, Found]):
-    """What is known of the runs of one point."""
+    """What is known of the runs of one scenario."""
 
     def known(self, run: Run) -> Found | None:
         return self.get(run.replication)
@@ -201,14 +204,26 @@ class _Memory(dict[int, Found]):
         self[run.replication] = found
 
 
-def observe(point: Point, n: int, measure: Measure[Found], crew: Workers, look: Look | None, told: Told) -> list[Found]:
-    """What is made of the first n replications of a point, in their order."""
+def observe(
+    scenario: Scenario, n: int, measure: Measure[Found], crew: Workers, look: Look | None, told: Told
+) -> list[Found]:
+    """What is made of n runs of a scenario, in their order.
+
+    Replication k has the scenario's seed plus k. With one seed for all they would share what a seed alone draws, the
+    tags of a generated fleet, and every other seed would then seem to be a change.
+    """
     found = []
     memory: _Memory[Found] = _Memory()
-    for _, one in gather(point.replications(n), measure, crew, memory, look):
+    for _, one in gather(_runs(scenario, n), measure, crew, memory, look):
         found.append(one)
-        told.run(point.scenario.name)
+        told.run(scenario.name)
     return found
+
+
+def _runs(scenario: Scenario, n: int) -> Iterator[Run]:
+    for number in range(n):
+        seed = (scenario.seed + number) % SEEDS
+        yield Run(Point(scenario.model_copy(update={"seed": seed}), {"seed": seed}), number)
 
 
 def source(path: Path, settings: Mapping[str, Any] | None) -> Source:

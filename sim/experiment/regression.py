@@ -16,7 +16,7 @@ from sim.experiment.errors import ExperimentError
 from sim.experiment.execute import Look, values_of, workers_of
 from sim.experiment.metrics import Kind, Metric
 from sim.experiment.moved import ALPHA, Change, How, Way, change, holm
-from sim.experiment.points import Point, Values
+from sim.experiment.points import Values
 from sim.experiment.progress import Progress
 from sim.experiment.speed import Speed, speed
 from sim.experiment.trajectory import Parting, Trajectory, parting
@@ -152,7 +152,7 @@ def check(
             trajectories = tuple(was.runs) if not changed[name] else ()
             measure = partial(_observed, tuple(metrics), trajectories)
             try:
-                rows = observe(Point(scenario, {"scenario": name}), len(was.runs), measure, crew, look, told)
+                rows = observe(scenario, len(was.runs), measure, crew, look, told)
             except ExperimentError as error:
                 raise ExperimentError(f"{place}: {name}: {error}") from None
             drift = _drift(name, [one for _, one in rows])

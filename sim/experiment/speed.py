@@ -111,4 +111,5 @@ def speed(scenario: Scenario, times: int = TIMES, look: Callable[[], None] | Non
         MOST_S,
     )
     ratios = [bare / run for bare, run in zip(taken["bare"], taken["run"], strict=True)]
-    return Speed(min(taken["bare"]) / min(taken["run"]), min(ratios), max(ratios))
+    found = min(taken["bare"]) / min(taken["run"]), min(ratios), max(ratios)
+    return Speed(*(float(f"{one:.4g}") for one in found))

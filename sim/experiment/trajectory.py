@@ -88,7 +88,15 @@ def trimmed(runs: Sequence[Trajectory], most_rows: int = MOST_ROWS) -> list[Traj
     for place, run in enumerate(runs):
         keeps = place == 0 or run.transitions <= left
         left = left - run.transitions if keeps else 0
-        found.append(run if keeps else msgspec.structs.replace(run, first=""))
+        whole = keeps and run.transitions <= most_rows
+        found.append(
+            msgspec.structs.replace(
+                run,
+                # what comes after all rows is known by one mark
+                marks=run.marks.split()[-1] if whole else run.marks,
+                first=run.first if keeps else "",
+            )
+        )
     return found
 
 
@@ -102,7 +110,8 @@ def parting(was: Trajectory, transitions: pd.DataFrame) -> Parting | None:
     for number, (then, now) in enumerate(zip(kept, _each(transitions, 0, len(kept)), strict=False), start=1):
         if then != now:
             return _at(number, then, now, was, kept, transitions)
-    ends, marks = _ends(was.transitions), was.marks.split()
+    ends = _ends(was.transitions) if len(kept) < was.transitions else [was.transitions]
+    marks = was.marks.split()
     if len(ends) != len(marks):
         raise ExperimentError(f"expected {len(ends)} marks of {was.transitions:,} transitions, got {len(marks)}")
     begin = 0

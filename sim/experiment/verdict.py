@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 HEADS = ("scenario", "metric", "unit", "was", "is", "change", "", "known by")
 WAYS = {"worse": "worse", "better": "better", "other": "neither better nor worse"}
 HOWS = {"trajectory": "the same seeds", "statistics": "statistics"}
-CHANGED = {"content": "its content", "settings": "its settings", "seed": "its seed"}
 
 
 class Row(NamedTuple):
@@ -148,10 +147,13 @@ def sections(check: Check) -> Iterator[tuple[str, list[str]]]:
             [f"{names[one.scenario]}: {drifted(one)}" for one in check.drifts],
         )
     if check.changed:
-        told = []
+        groups: dict[str, list[str]] = {}
         for name, what in check.changed.items():
-            told.append(f"{names[name]}: {' and '.join(CHANGED[one] for one in what)} changed since")
-        yield "Compared by statistics alone", told
+            groups.setdefault(" and ".join(what), []).append(names[name])
+        yield (
+            "Compared by statistics alone",
+            [f"{some(of)}: other {what} than recorded" for what, of in groups.items()],
+        )
     if check.gone:
         yield (
             "Not in the scenario any more",
@@ -160,8 +162,8 @@ def sections(check: Check) -> Iterator[tuple[str, list[str]]]:
     speeds = [one for one in check.compared if one.is_speed]
     if speeds:
         yield (
-            "Events per bare SimPy timeout, of what it was",
-            [", ".join(f"{names[one.scenario]} {1 + (one.change.relative or 0):.0%}" for one in speeds)],
+            "Speed against bare SimPy, of what it was",
+            [", ".join(f"{names[one.scenario]} {100 * (1 + (one.change.relative or 0)):.0f} %" for one in speeds)],
         )
 
 
@@ -182,18 +184,21 @@ def parted(first: Parting) -> str:
             f"the first transition that differs is one of {first.number:,} to {first.up_to:,}; "
             f"these begin now with {what} at {at}"
         )
+    said = f"transition {first.number:,} is the first that differs: {what}"
+    if first.is_now is None:
+        return f"{said} is not made, and was at {_shown(first.was)}"
+    if first.was is None:
+        return f"{said} at {_shown(first.is_now)}, was {'later or ' if first.unknown else ''}not made"
     now, was = _both(first.is_now, first.was)
-    was = was if first.was is not None else "not known, it was later or never" if first.unknown else "never"
-    return f"transition {first.number:,} is the first that differs: {what} at {now if first.is_now else 'no time'}, was {was}"
+    return f"{said} at {now}, was at {was}"
 
 
 def closing(check: Check) -> list[str]:
     """What counts as moved, and what to do if it is meant."""
+    tolerance, in_all = _tolerance(check.tolerance), _tolerance(ALPHA)
     said = [
-        f"A metric has moved if it did by more than {_tolerance(check.tolerance)} and by more than chance explains: "
-        "paired t tests for the",
-        "same seeds, Welch's for others, Mann-Whitney's where runs did not get there; Holm's correction for all, "
-        f"{_tolerance(ALPHA)}.",
+        f"Moved is more than {tolerance} and more than chance explains: by a paired t test for equal seeds, Welch's",
+        f"for others, Mann-Whitney's where not all runs got there; with Holm's correction, {in_all} in all.",
     ]
     if check.moved or check.drifts or check.changed or check.gone:
         said.append(f"If this is meant, record it: {again(check)}")
@@ -207,6 +212,7 @@ def again(check: Check) -> str:
     words += [os.path.relpath(check.file.parent / name) for name in baseline.scenarios]
     runs = {len(one.runs) for one in baseline.scenarios.values()}
     words += ["-n", str(max(runs, default=0))]
+    words += [word for path in baseline.asked for word in ("--metric", path)]
     words += [word for key, value in baseline.settings.items() for word in ("--set", f"{key}={value}")]
     if not any(one.speed for one in baseline.scenarios.values()):
         words.append("--no-speed")
@@ -238,10 +244,8 @@ def _first(drift: Drift) -> dict[str, Any]:
     }
 
 
-def _both(now: Moments | None, was: Moments | None) -> tuple[str, str]:
+def _both(now: Moments, was: Moments) -> tuple[str, str]:
     """Two times so that their difference is seen: the control plane's if the agent's agree, finer if need be."""
-    if now is None or was is None:
-        return _shown(now), _shown(was)
     place = 0 if now[0] != was[0] else 1
     clock = " by the control plane's clock" if place else ""
     texts = moment(now[place]), moment(was[place])
@@ -251,7 +255,7 @@ def _both(now: Moments | None, was: Moments | None) -> tuple[str, str]:
 
 
 def _shown(moments: Moments | None) -> str:
-    return "never" if moments is None else moment(moments[0])
+    return moment(None if moments is None else moments[0])
 
 
 def _size(change: Change) -> str:
