@@ -90,6 +90,15 @@ class Check:
         return not any(one.way == "worse" for one in self.moved)
 
     @property
+    def stands_apart(self) -> bool:
+        """Whether the files or the program give something else than what is recorded, and not the settings or the seed
+        of this check."""
+        changed = [what for what in self.changed.values() if what != ["seed"]]
+        if any("settings" in what for what in changed):
+            return False
+        return bool(self.moved or self.drifts or self.gone or changed)
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The plain data of spec page 10 that `bench check --json` prints."""
         from sim.experiment.verdict import summary
@@ -101,6 +110,18 @@ class Check:
         from sim.experiment.verdict import describe
 
         return describe(self)
+
+    def markdown(self) -> str:
+        """The same as Markdown, for a comment on a change."""
+        from sim.experiment.formats import markdown
+
+        return markdown(self)
+
+    def junit(self) -> str:
+        """As JUnit XML, for a CI server."""
+        from sim.experiment.formats import junit
+
+        return junit(self)
 
     def __str__(self) -> str:
         return self.describe()

@@ -87,7 +87,10 @@ def describe(check: Check) -> str:
         lines += ["", *(f"  {line}" for line in columns([HEADS, *table], left=3))]
     for head, sentences in sections(check):
         lines += ["", f"{head}:", *(f"  {sentence}" for sentence in sentences)]
-    return "\n".join([*lines, "", *closing(check)])
+    lines += ["", *closing(check)]
+    if check.stands_apart:
+        lines.append(f"If this is meant, record it: {again(check)}")
+    return "\n".join(lines)
 
 
 def headline(check: Check) -> str:
@@ -194,15 +197,12 @@ def parted(first: Parting) -> str:
 
 
 def closing(check: Check) -> list[str]:
-    """What counts as moved, and what to do if it is meant."""
+    """What counts as moved, over two lines."""
     tolerance, in_all = _tolerance(check.tolerance), _tolerance(ALPHA)
-    said = [
+    return [
         f"Moved is more than {tolerance} and more than chance explains: by a paired t test for equal seeds, Welch's",
         f"for others, Mann-Whitney's where not all runs got there; with Holm's correction, {in_all} in all.",
     ]
-    if check.moved or check.drifts or check.changed or check.gone:
-        said.append(f"If this is meant, record it: {again(check)}")
-    return said
 
 
 def again(check: Check) -> str:
