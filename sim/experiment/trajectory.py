@@ -41,7 +41,7 @@ class Trajectory(msgspec.Struct, frozen=True, omit_defaults=True):
     them."""
 
     transitions: int
-    marks: str
+    marks: str = ""
     """Hashes of the rows up to each distance and to the end, with a space between them."""
     first: str = ""
     """The first rows: JSON columns, compressed, in base 64."""
@@ -88,15 +88,9 @@ def trimmed(runs: Sequence[Trajectory], most_rows: int = MOST_ROWS) -> list[Traj
     for place, run in enumerate(runs):
         keeps = place == 0 or run.transitions <= left
         left = left - run.transitions if keeps else 0
-        whole = keeps and run.transitions <= most_rows
-        found.append(
-            msgspec.structs.replace(
-                run,
-                # what comes after all rows is known by one mark
-                marks=run.marks.split()[-1] if whole else run.marks,
-                first=run.first if keeps else "",
-            )
-        )
+        # marks are of no use where all rows are there
+        marks = "" if keeps and run.transitions <= most_rows else run.marks
+        found.append(msgspec.structs.replace(run, marks=marks, first=run.first if keeps else ""))
     return found
 
 
@@ -110,18 +104,20 @@ def parting(was: Trajectory, transitions: pd.DataFrame) -> Parting | None:
     for number, (then, now) in enumerate(zip(kept, _each(transitions, 0, len(kept)), strict=False), start=1):
         if then != now:
             return _at(number, then, now, was, kept, transitions)
-    ends = _ends(was.transitions) if len(kept) < was.transitions else [was.transitions]
-    marks = was.marks.split()
-    if len(ends) != len(marks):
-        raise ExperimentError(f"expected {len(ends)} marks of {was.transitions:,} transitions, got {len(marks)}")
-    begin = 0
-    for end, then_mark, now_mark in zip(ends, marks, _marks(transitions, ends), strict=True):
-        if then_mark != now_mark:
-            begin = max(begin, min(len(kept), len(transitions)))
-            return _between(begin, end, kept, transitions)
-        begin = end
+    if len(transitions) < len(kept):
+        missing = kept[len(transitions)]
+        return _told(len(transitions) + 1, len(transitions) + 1, missing.key, was=missing)
+    begin = len(kept)
+    if begin < was.transitions:
+        ends, marks = _ends(was.transitions), was.marks.split()
+        if len(ends) != len(marks):
+            raise ExperimentError(f"expected {len(ends)} marks of {was.transitions:,} transitions, got {len(marks)}")
+        for end, then_mark, now_mark in zip(ends, marks, _marks(transitions, ends), strict=True):
+            if then_mark != now_mark:
+                return _between(begin, end, transitions)
+            begin = max(begin, end)
     if len(transitions) > was.transitions:
-        [now] = _each(transitions, begin, begin + 1)
+        now = next(_each(transitions, begin, begin + 1))
         return _told(begin + 1, begin + 1, now.key, is_now=now)
     return None
 
@@ -135,10 +131,8 @@ def _at(number: int, then: _Row, now: _Row, was: Trajectory, kept: list[_Row], t
     return _told(number, number, now.key, was=before, is_now=now, unknown=unknown)
 
 
-def _between(begin: int, end: int, kept: list[_Row], transitions: pd.DataFrame) -> Parting:
+def _between(begin: int, end: int, transitions: pd.DataFrame) -> Parting:
     """Rows `begin` to `end`, one of which is the first that differs."""
-    if begin < len(kept):  # the run ends before the rows that are kept do
-        return _told(begin + 1, begin + 1, kept[begin].key, was=kept[begin], is_now=None)
     now = next(_each(transitions, begin, begin + 1), None)
     if now is None:
         return Parting(begin + 1, end, unknown=True)
