@@ -3,9 +3,9 @@
 - The same seed, so the same luck in each replication: a paired t test, which a systematic shift shows at once. The
   program or the scenario may have changed since.
 - Another seed: Welch's t test, as nothing pairs the runs and their spreads may differ.
-- Runs of either side that did not reach the metric: the Mann-Whitney test, which needs the order of the values alone.
-  There, as everywhere, what was not reached is beyond all that was. The size is that of the median, or of the share
-  that reached it, whichever moved more.
+- Runs of either side that did not reach the metric: Fisher's exact test of how many did, and the Mann-Whitney test,
+  which needs the order of the values alone; the smaller chance of the two, doubled. There, as everywhere, what was not
+  reached is beyond all that was. The size is that of the median, or of the share that reached it, whichever moved more.
 
 There are many metrics, so Holm's step-down correction is made over all of them: the chance that any at all seems to
 have moved where nothing has is at most `ALPHA`. It holds however the metrics hang together, and those of one rollout
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from sim.experiment import intervals
 from sim.experiment.metrics import Kind
@@ -103,9 +104,12 @@ def _chance(was: Sequence[float | None], is_now: Sequence[float | None], kind: K
 
     if None in was or None in is_now:
         then, now = ([kind.beyond if one is None else one for one in values] for values in (was, is_now))
-        if len({*then, *now}) == 1:
-            return 1.0
-        return float(stats.mannwhitneyu(then, now).pvalue)
+        counts = np.array(
+            [[values.count(None), len(values) - values.count(None)] for values in (list(was), list(is_now))]
+        )
+        got_there = float(stats.fisher_exact(counts).pvalue)
+        ordered = float(stats.mannwhitneyu(then, now).pvalue) if len({*then, *now}) > 1 else 1.0
+        return min(1.0, 2 * got_there, 2 * ordered)
     first, second = ([float(one or 0.0) for one in values] for values in (was, is_now))
     if paired:
         steps = {round(b - a, 9) for a, b in zip(first, second, strict=True)}

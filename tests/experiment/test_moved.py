@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -57,7 +59,8 @@ def test_runs_that_do_not_get_there_any_more(kind: Kind) -> None:
     was = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0]
     found = change(was, [None] * 10, kind, paired=True)
     assert (found.was, found.is_now, found.reached, found.relative) == (14.0, None, (1.0, 0.0), None)
-    assert found.p < 1e-3
+    # of all ways to share out ten that got there among twenty runs, two part them like this
+    assert found.p == pytest.approx(2 * 2 / comb(20, 10))
     assert found.exceeds(0.99)
     assert found.way(kind) == "worse"
     assert change([None] * 10, was, kind, paired=True).way(kind) == "better"
