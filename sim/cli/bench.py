@@ -89,7 +89,7 @@ def record(
     from sim.cli.watch import Watch
     from sim.result.words import counted
 
-    with Interrupts() as interrupts, Watch(str(baseline), quiet=quiet) as watch:
+    with Interrupts() as interrupts, Watch(baseline.name, quiet=quiet) as watch:
         found = sim.experiment.record(
             baseline,
             scenarios,
@@ -160,7 +160,7 @@ def check(
     from sim.cli.watch import Watch
     from sim.experiment.store import replace_file
 
-    with Interrupts() as interrupts, Watch(str(baseline), quiet=quiet) as watch:
+    with Interrupts() as interrupts, Watch(baseline.name, quiet=quiet) as watch:
         found = sim.experiment.check(
             baseline,
             tolerance=allowed[0],

@@ -201,7 +201,7 @@ def closing(check: Check) -> list[str]:
     tolerance, in_all = _tolerance(check.tolerance), _tolerance(ALPHA)
     return [
         f"Moved is more than {tolerance} and more than chance explains: by a paired t test for equal seeds, Welch's",
-        f"for others, Fisher's and Mann-Whitney's where not all runs got there; with Holm's correction, {in_all} in all.",
+        f"for others, Fisher's and Mann-Whitney's where not all got there; with Holm's correction, {in_all} in all.",
     ]
 
 
