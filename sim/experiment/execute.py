@@ -1,31 +1,25 @@
 """Carrying runs out: in this process, in processes of this machine, or by any other `concurrent.futures.Executor`.
 
-A worker sends back what a function makes of its result, for most uses the values of metrics. Runs are handed out as
-they finish and given back in the order in which they were asked for, so what is made of them does not depend on where
-or how fast they ran.
+Runs are handed out as they finish and given back in the order in which they were asked for, so what is made of them
+does not depend on where or how fast they ran.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
 import queue
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from functools import lru_cache, partial
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, Self
 
-import sim.result
-from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
 from sim.experiment.metrics import Metric
-from sim.experiment.points import Point, Run, Values
-from sim.result import Result
-from sim.result.files import versions
-from sim.scenario.schema import Scenario
+from sim.experiment.points import Run, Values
+from sim.experiment.work import Found, Look, Measure, measured, packed, simulate, values_of, work
+
+__all__ = ["Found", "Look", "Measure", "Workers", "carry_out", "gather", "simulate", "values_of", "workers_of"]
 
 ATTEMPTS = 3
 """How often a run is tried again, alone, after a worker died with it."""
@@ -35,11 +29,6 @@ MOST_WAITING = 16
 """Runs per worker that may have finished before the one that is due; these are lost work if it is the last."""
 LOOK_S = 0.1
 """How often to look up while waiting (s)."""
-
-Look = Callable[[], None]
-Found = TypeVar("Found")
-Measure = Callable[[Result], Found]
-"""What a worker makes of a result; a function that can be pickled, as can what it gives."""
 
 
 class Kept(Protocol[Found]):
@@ -76,12 +65,12 @@ class Workers:
 
     def submit(self, run: Run, measure: Measure[Found]) -> Future[Found]:
         """Have a run carried out."""
-        package = _packed(run.point)
+        package = packed(run.point)
         if self._executor is None:
             assert self._make is not None
             self._executor = self._make()
         try:
-            return self._executor.submit(_work, package, run.replication, measure)
+            return self._executor.submit(work, package, run.replication, measure)
         except self.deaths as error:  # a worker died since the last run
             broken: Future[Found] = Future()
             broken.set_exception(error)
@@ -165,28 +154,6 @@ def gather(
             yield from crew.in_order(iter(runs))
         finally:
             crew.drop()
-
-
-def values_of(result: Result, metrics: Sequence[Metric]) -> Values:
-    """The values of metrics in a result."""
-    return named.measure(result.summary, metrics)
-
-
-def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], look: Look | None = None) -> Values:
-    """The values of metrics of one run, as `measured` gives them."""
-    return measured(scenario, replication, partial(values_of, metrics=metrics), look)
-
-
-def measured(scenario: Scenario, replication: int, measure: Measure[Found], look: Look | None = None) -> Found:
-    """What is made of one run.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted, so there is nothing to measure.
-    """
-    result = sim.result.run(scenario, replication=replication, progress=None if look is None else lambda _: look())
-    if result.summary["end"] == "interrupted":
-        raise KeyboardInterrupt
-    return measure(result)
 
 
 class _Crew(Generic[Found]):
@@ -289,35 +256,3 @@ class _Lent(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return self._executor.submit(fn, *args, **kwargs)
-
-
-# -- in a worker
-
-
-class _Package(NamedTuple):
-    """A scenario on its way to the workers, each of which opens it once."""
-
-    key: str
-    versions: Mapping[str, str | None]
-    content: bytes
-
-
-@lru_cache(maxsize=8)
-def _packed(point: Point) -> _Package:
-    content = zlib.compress(pickle.dumps(point.scenario))
-    return _Package(hashlib.sha256(content).hexdigest(), dict(versions()), content)
-
-
-_opened: dict[str, Scenario] = {}
-MOST_OPENED = 8
-
-
-def _work(package: _Package, replication: int, measure: Measure[Found]) -> Found:
-    if package.key not in _opened:
-        if package.versions != versions():
-            theirs = {name: found for name, found in versions().items() if found != package.versions.get(name)}
-            raise ExperimentError(f"a worker has other versions, which may give other runs: {theirs}")
-        while len(_opened) >= MOST_OPENED:
-            _opened.pop(next(iter(_opened)))
-        _opened[package.key] = pickle.loads(zlib.decompress(package.content))
-    return measured(_opened[package.key], replication, measure)

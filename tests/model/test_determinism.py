@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import simpy
 
 import sim
+from sim.model.run import run as simulate
+from sim.model.world import World
 
 SCENARIO = """
 name: everything
@@ -140,3 +145,11 @@ def test_another_host_moves_nobodys_luck(folder):
     plain = activation_times(sim.run(sim.load(folder(NAMES, QUIET))))
     joined = activation_times(sim.run(sim.load(folder(["a-new-host", *NAMES], QUIET))))
     pd.testing.assert_series_equal(plain.sort_index(), joined.drop("a-new-host").sort_index())
+
+
+def test_runs_leave_nothing_that_piles_up():
+    scenario = sim.load(Path(__file__).parents[2] / "scenarios" / "deferred-kernel.yaml")
+    gc.collect()
+    for replication in range(4):
+        simulate(scenario, replication=replication)
+    assert not [one for one in gc.get_objects() if type(one) in (simpy.Environment, World)]
