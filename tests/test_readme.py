@@ -2,9 +2,9 @@
 
 Each section (a heading of level two or three) is run by itself, its blocks in order, in a directory of its own that
 holds `scenarios/` and `tests/vectors/`. `console` blocks are commands with their output, `python` blocks are run, and a
-`text` block is what the `python` block above it prints, a `yaml` block is a scenario, and a `yml` block is the file of a
-CI, in which the commands of ours must succeed. In an output, a line `...` stands for any lines, and `...` at the end of
-a line for the rest of that line.
+`text` block is what the `python` block above it prints, a `yaml` block is a scenario, and in a `yml` block, the file of
+a CI, the commands of ours must succeed. In an output, a line `...` stands for any lines, and `...` at the end of a line
+for the rest of that line.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def summary(check: Check) -> dict[str, Any]:
                 "unit": one.kind.unit,
                 "relative": one.change.relative,
                 "reached": {"was": one.change.reached[0], "is": one.change.reached[1]},
-                "p": one.change.p,
+                "p": None if one.is_speed else one.change.p,
             }
             for one in check.moved
         ],
