@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTFLAGS ?= -n auto
 LABFLAGS ?=
+REGRESSION := quickstart deferred-kernel bad-release channel-chain flaky-probes superseded
 .DEFAULT_GOAL := help
-.PHONY: help install browser demo lab test test-fast lint format bench clean
+.PHONY: help install browser demo lab test test-fast lint format bench regression baseline clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +18,8 @@ help:
 	@echo 'make test       every test          make test-fast  without the slow ones'
 	@echo 'make lint       ruff and mypy       make format     let ruff write the style'
 	@echo 'make bench      speed, as ratios    make clean      remove what make made'
+	@echo 'make regression has a scenario got worse or slower?'
+	@echo 'make baseline   record what the scenarios give now, for make regression'
 
 install: $(VENV)/installed
 
@@ -44,6 +47,13 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench.ratios
+
+# The same seeds give the same numbers, so the tolerance can be small; the speed is another thing on a busy machine.
+regression: $(VENV)/installed
+	$(BIN)/nixfleet-sim bench check bench/baseline.json --tolerance 1% --speed-tolerance 60%
+
+baseline: $(VENV)/installed
+	$(BIN)/nixfleet-sim bench record bench/baseline.json bench/narrow.yaml $(REGRESSION:%=scenarios/%.yaml)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,8 @@
 """The project's speed as ratios measured in one run, so that they mean the same on any machine: `make bench`.
 
-The yardstick is SimPy itself: so many bare timeouts, each process waiting for one after the other, with nothing else
-done. A ratio is the best of several measurements over the best of several, taken in turn on one core. Every row says
-what it should reach; nothing here fails a build.
+The yardstick is SimPy itself: so many bare timeouts (`sim.experiment.speed`). A ratio is the best of several
+measurements over the best of several, taken in turn on one core. Every row says what it should reach; nothing here
+fails a build.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import simpy
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +23,7 @@ import sim
 from sim.experiment.execute import Workers, carry_out, workers_of
 from sim.experiment.metrics import defaults
 from sim.experiment.points import Point
+from sim.experiment.speed import bare_timeouts, best, seconds
 from sim.experiment.store import Store
 from sim.report import report
 from sim.result import Result
@@ -90,30 +88,6 @@ def deferral(hosts: int) -> Scenario:
     return canary(hosts, host=reboot)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def bare_timeouts(processes: int, timeouts: int) -> float:
-    """Wall seconds of SimPy alone: `processes` that each wait for `timeouts` random times in a row."""
-    waits = np.random.default_rng(1).exponential(100.0, size=(processes, timeouts)).tolist()
-
-    def waiting(env: simpy.Environment, times: list[float]) -> simpy.events.ProcessGenerator:
-        for wait in times:
-            yield env.timeout(wait)
-
-    def work() -> None:
-        env = simpy.Environment()
-        for times in waits:
-            env.process(waiting(env, times))
-        env.run()
-
-    return seconds(work)
-
-
 def finished(scenario: Scenario) -> Result:
     """The Result of a run, its frames and summary built."""
     result = sim.run(scenario)
@@ -126,15 +100,6 @@ def finished(scenario: Scenario) -> Result:
 def whole_run(scenario: Scenario) -> float:
     """Wall seconds from the loaded scenario to the finished Result."""
     return seconds(lambda: finished(scenario))
-
-
-def best(measures: dict[str, Callable[[], float]], times: int) -> dict[str, float]:
-    """The least of `times` measurements of each, taken in turn so that a slow spell of the machine hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(times):
-        for name, measure in measures.items():
-            taken[name].append(measure())
-    return {name: min(values) for name, values in taken.items()}
 
 
 def memory_per_host(hosts: int) -> float:

@@ -2,8 +2,9 @@
 
 Each section (a heading of level two or three) is run by itself, its blocks in order, in a directory of its own that
 holds `scenarios/` and `tests/vectors/`. `console` blocks are commands with their output, `python` blocks are run, and a
-`text` block is what the `python` block above it prints, a `yaml` block is a scenario. In an output, a line `...` stands
-for any lines, and `...` at the end of a line for the rest of that line.
+`text` block is what the `python` block above it prints, a `yaml` block is a scenario, and in a `yml` block, the file of
+a CI, the commands of ours must succeed. In an output, a line `...` stands for any lines, and `...` at the end of a line
+for the rest of that line.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from sim.scenario.distributions import NAMES as DISTRIBUTIONS
 from sim.scenario.schema import ControlPlane, HostSettings, Rules, Scenario
 
 ROOT = Path(__file__).parents[1]
-SLOW = "hundred-thousand"
-"""A scenario that takes more than a few seconds."""
+SLOW = ("hundred-thousand", "bench record")
+"""What takes more than a few seconds."""
 
 
 class Block(NamedTuple):
@@ -78,7 +79,9 @@ WITH_BLOCKS = [
     pytest.param(
         section,
         id=re.sub(r"\W+", "-", section.title).strip("-"),
-        marks=[pytest.mark.slow] if any(SLOW in line for block in section.blocks for line in block.lines) else [],
+        marks=[pytest.mark.slow]
+        if any(word in line for word in SLOW for block in section.blocks for line in block.lines)
+        else [],
     )
     for section in SECTIONS.values()
     if any(block.kind != "sh" for block in section.blocks)
@@ -184,6 +187,15 @@ def run_console(block: Block) -> None:
         shows(shown, before + real, where)
 
 
+def ours(data: Any) -> Iterator[list[str]]:
+    """The arguments of each `nixfleet-sim` command in a CI's file."""
+    if isinstance(data, dict | list):
+        for value in data.values() if isinstance(data, dict) else data:
+            yield from ours(value)
+    elif isinstance(data, str) and data.startswith("nixfleet-sim "):
+        yield shlex.split(data)[1:]
+
+
 def run_python(block: Block, namespace: dict[str, Any]) -> str:
     code = compile("\n" * (block.number - 1) + "\n".join(block.lines), str(ROOT / "README.md"), "exec")
     said = io.StringIO()
@@ -219,6 +231,12 @@ def test_a_section_shows_what_happens(section: Section, tmp_path: Path, monkeypa
                 path.write_text("\n".join(block.lines))
                 assert sim.load(path).name == "example"
                 assert execute(["check", str(path)]) == 0
+            case "yml":
+                found = list(ours(yaml.safe_load("\n".join(block.lines))))
+                assert found, f"README.md, {where}: no command of ours"
+                for command in found:
+                    code, said = in_process(command)
+                    assert code == 0, f"README.md, {where}: {command} ends with {code}\n{said}"
             case kind:
                 assert kind == "sh", f"README.md, {where}: a block of kind {kind!r}"
     assert not printed, f"README.md, {section.title}: a snippet prints what is not shown:\n{printed}"

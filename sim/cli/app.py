@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, conform, replicate, report, run, start, trace
+from sim.cli import bench, check, conform, replicate, report, run, start, trace
 
 
 class _Commands(TyperGroup):
@@ -20,6 +20,8 @@ class _Commands(TyperGroup):
             option.default = False
         return option
 
+
+_CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 # Neither help nor tracebacks by rich: it would double the time of --help, and wraps lines where a pipe has no width.
 app = typer.Typer(
@@ -32,6 +34,7 @@ Examples:
   nixfleet-sim check my.yaml                what is wrong or odd about it
   nixfleet-sim run my.yaml                  simulate it
   nixfleet-sim replicate my.yaml            simulate it many times
+  nixfleet-sim bench check baseline.json    has anything got worse?
   nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
 
 \b
@@ -41,7 +44,7 @@ Exit codes: 0 done; 1 the answer is no; 2 the input or the command line is wrong
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    context_settings=_CONTEXT,
 )
 
 
@@ -68,6 +71,14 @@ app.command("conform", help=conform.HELP, short_help="Run conformance vectors ag
 app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
     replicate.replicate
 )
+benches = typer.Typer(
+    cls=_Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, context_settings=_CONTEXT
+)
+benches.command("record", help=bench.RECORD_HELP, short_help="Write down what scenarios give.")(bench.record)
+benches.command(
+    "check", cls=bench.CheckCommand, help=bench.CHECK_HELP, short_help="Run them again: is anything worse?"
+)(bench.check)
+app.add_typer(benches, name="bench", help=bench.HELP, short_help="Guard a CI: has anything got worse?")
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("report", help=report.HELP, short_help="Write a saved run as one HTML page, or hold it against another.")(
     report.report

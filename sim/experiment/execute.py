@@ -1,7 +1,7 @@
 """Carrying runs out: in this process, in processes of this machine, or by any other `concurrent.futures.Executor`.
 
-Runs are handed out as they finish and given back in the
-order in which they were asked for, so what is made of them does not depend on where or how fast they ran.
+Runs are handed out as they finish and given back in the order in which they were asked for, so what is made of them
+does not depend on where or how fast they ran.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from typing import Any, Self
+from functools import partial
+from typing import Any, Generic, Protocol, Self
 
 from sim.experiment.errors import ExperimentError
 from sim.experiment.metrics import Metric
 from sim.experiment.points import Run, Values
-from sim.experiment.store import Store
-from sim.experiment.work import Look, packed, simulate, work
+from sim.experiment.work import Found, Look, Measure, measured, packed, simulate, values_of, work
 
-__all__ = ["Look", "Workers", "carry_out", "simulate", "workers_of"]
+__all__ = ["Found", "Look", "Measure", "Workers", "carry_out", "gather", "simulate", "values_of", "workers_of"]
 
 ATTEMPTS = 3
 """How often a run is tried again, alone, after a worker died with it."""
@@ -29,6 +29,13 @@ MOST_WAITING = 16
 """Runs per worker that may have finished before the one that is due; these are lost work if it is the last."""
 LOOK_S = 0.1
 """How often to look up while waiting (s)."""
+
+
+class Kept(Protocol[Found]):
+    """Where what is known of runs is kept, such as a `sim.experiment.store.Store`."""
+
+    def known(self, run: Run, /) -> Found | None: ...
+    def put(self, run: Run, found: Found, /) -> None: ...
 
 
 class Workers:
@@ -56,16 +63,16 @@ class Workers:
         self._leave = leave
         self._executor: Executor | None = None
 
-    def submit(self, run: Run, metrics: tuple[Metric, ...]) -> Future[Values]:
+    def submit(self, run: Run, measure: Measure[Found]) -> Future[Found]:
         """Have a run carried out."""
         package = packed(run.point)
         if self._executor is None:
             assert self._make is not None
             self._executor = self._make()
         try:
-            return self._executor.submit(work, package, run.replication, metrics)
+            return self._executor.submit(work, package, run.replication, measure)
         except self.deaths as error:  # a worker died since the last run
-            broken: Future[Values] = Future()
+            broken: Future[Found] = Future()
             broken.set_exception(error)
             return broken
 
@@ -112,9 +119,16 @@ def workers_of(count: int | None = None, *, dask: str | None = None, executor: E
 
 
 def carry_out(
-    runs: Iterable[Run], metrics: Sequence[Metric], workers: Workers, store: Store, look: Look | None = None
+    runs: Iterable[Run], metrics: Sequence[Metric], workers: Workers, store: Kept[Values], look: Look | None = None
 ) -> Iterator[tuple[Run, Values]]:
-    """The values of runs in the order asked for; `runs` may have no end, and whoever has enough stops asking.
+    """The values of the metrics of runs, as `gather` gives them."""
+    return gather(runs, partial(values_of, metrics=tuple(metrics)), workers, store, look)
+
+
+def gather(
+    runs: Iterable[Run], measure: Measure[Found], workers: Workers, store: Kept[Found], look: Look | None = None
+) -> Iterator[tuple[Run, Found]]:
+    """What is made of runs, in the order asked for; `runs` may have no end, and whoever has enough stops asking.
 
     What the store knows is not run again, and what finishes is put there at once, in whatever order.
 
@@ -127,40 +141,40 @@ def carry_out(
     """
     if workers.here:
         for run in runs:
-            values = store.known(run)
-            if values is None:
+            found = store.known(run)
+            if found is None:
                 if look is not None:
                     look()
-                values = simulate(run.point.scenario, run.replication, metrics, look)
-                store.put(run, values)
-            yield run, values
+                found = measured(run.point.scenario, run.replication, measure, look)
+                store.put(run, found)
+            yield run, found
     else:
-        crew = _Crew(workers, tuple(metrics), store, look)
+        crew = _Crew(workers, measure, store, look)
         try:
             yield from crew.in_order(iter(runs))
         finally:
             crew.drop()
 
 
-class _Crew:
+class _Crew(Generic[Found]):
     """Runs under way, and what to do when a worker dies: once the others have finished, each run that a worker may have
     died of goes again, alone, so that it is clear which of them it was."""
 
-    def __init__(self, workers: Workers, metrics: tuple[Metric, ...], store: Store, look: Look | None):
+    def __init__(self, workers: Workers, measure: Measure[Found], store: Kept[Found], look: Look | None):
         self.workers = workers
-        self.metrics = metrics
+        self.measure = measure
         self.store = store
         self.look = look
-        self.under_way: dict[Future[Values], Run] = {}
-        self.finished: queue.SimpleQueue[Future[Values]] = queue.SimpleQueue()
+        self.under_way: dict[Future[Found], Run] = {}
+        self.finished: queue.SimpleQueue[Future[Found]] = queue.SimpleQueue()
         self.suspects: list[Run] = []
 
-    def in_order(self, upcoming: Iterator[Run]) -> Iterator[tuple[Run, Values]]:
+    def in_order(self, upcoming: Iterator[Run]) -> Iterator[tuple[Run, Found]]:
         waiting: deque[Run] = deque()
         more = True
         while more or waiting:
-            while waiting and (values := self.store.known(waiting[0])) is not None:
-                yield waiting.popleft(), values
+            while waiting and (found := self.store.known(waiting[0])) is not None:
+                yield waiting.popleft(), found
             while more and self.has_room(len(waiting)):
                 run = next(upcoming, None)
                 if run is None:
@@ -181,7 +195,7 @@ class _Crew:
         return not self.suspects and len(self.under_way) < AHEAD * slots and waiting < MOST_WAITING * slots
 
     def submit(self, run: Run) -> None:
-        future = self.workers.submit(run, self.metrics)
+        future = self.workers.submit(run, self.measure)
         self.under_way[future] = run
         future.add_done_callback(self.finished.put)
 
@@ -195,7 +209,7 @@ class _Crew:
             for run in suspects:
                 self.alone(run)
 
-    def next_finished(self) -> Future[Values]:
+    def next_finished(self) -> Future[Found]:
         while True:
             if self.look is not None:
                 self.look()
@@ -204,17 +218,17 @@ class _Crew:
             except queue.Empty:
                 continue
 
-    def take(self, future: Future[Values]) -> None:
+    def take(self, future: Future[Found]) -> None:
         run = self.under_way.pop(future)
         try:
-            values = future.result()
+            found = future.result()
         except self.workers.deaths:
             self.suspects.append(run)
         except BaseException as error:
             error.add_note(f"in {run}")
             raise
         else:
-            self.store.put(run, values)
+            self.store.put(run, found)
 
     def alone(self, run: Run) -> None:
         for _ in range(ATTEMPTS):

@@ -63,9 +63,11 @@ class Run(NamedTuple):
 
 
 def content_hash(scenario: Scenario) -> str:
-    """SHA-256 of all that a scenario's runs depend on: every setting, its artifact, the values of its samples. Name and
-    description do not count."""
-    return _digest(_content(scenario))
+    """SHA-256 of what a scenario's file says, with the artifact and samples it refers to. Name, description, seed and
+    layout do not count. Nor do defaults: where one of them changes, the program has changed, not the scenario."""
+    content = _content(scenario, as_given=True)
+    content.pop("seed", None)
+    return _digest(content)
 
 
 def identity(kind: str, scenario: Scenario, metrics: Sequence[Metric], **more: Any) -> dict[str, Any]:
@@ -110,9 +112,10 @@ LONG = 200
 """Entries above which a list is told by its hash."""
 
 
-def _content(scenario: Scenario) -> dict[str, Any]:
-    data = plain(scenario)
-    del data["name"]
+def _content(scenario: Scenario, *, as_given: bool = False) -> dict[str, Any]:
+    """The scenario as data, long values by their hash, with every default or `as_given`."""
+    data = plain(scenario, as_given=as_given)
+    data.pop("name", None)
     data.pop("description", None)
     if scenario.fleet.resolved is not None:
         data["fleet"]["resolved"] = f"sha256:{hashlib.sha256(bundle(scenario)[ARTIFACT]).hexdigest()}"

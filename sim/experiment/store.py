@@ -64,7 +64,7 @@ class Store:
         if self.directory is not None:
             sink = pa.BufferOutputStream()
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
-            _replace(self.directory / TABLE, sink.getvalue().to_pybytes())
+            replace_file(self.directory / TABLE, sink.getvalue().to_pybytes())
 
     def close(self) -> None:
         """Let others have the directory."""
@@ -115,9 +115,9 @@ def open_store(
             _compare(place, given)
         else:
             for name, content in (files or {}).items():
-                _replace(place / name, content)
+                replace_file(place / name, content)
             # last: what it names is there
-            _replace(place / ABOUT, json.dumps(given, indent=2).encode() + b"\n")
+            replace_file(place / ABOUT, json.dumps(given, indent=2).encode() + b"\n")
         store._values = _read(place / RUNS, len(given.get("metrics", [])))
         store._journal = os.open(place / RUNS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     except BaseException:
@@ -227,7 +227,7 @@ def _read(path: Path, width: int) -> dict[tuple[str, int], Values]:
     return found
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Give a file its content in one step."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     try:

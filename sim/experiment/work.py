@@ -1,4 +1,5 @@
-"""One run, and what a worker is sent to make it. It sends back the values of the metrics, nothing else."""
+"""One run, and what a worker is sent to make it. It sends back what a function makes of the result, for most uses the
+values of metrics."""
 
 from __future__ import annotations
 
@@ -6,22 +7,37 @@ import hashlib
 import pickle
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeVar
 
 import sim.result
+from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
-from sim.experiment.metrics import Metric, measure
+from sim.experiment.metrics import Metric
 from sim.experiment.points import Point, Values
+from sim.result import Result
 from sim.result.files import versions
 from sim.scenario.schema import Scenario
 
 Look = Callable[[], None]
 """Called several times a second; what it raises ends the run."""
+Found = TypeVar("Found")
+Measure = Callable[[Result], Found]
+"""What is made of a result; a function that can be pickled, as can what it gives."""
+
+
+def values_of(result: Result, metrics: Sequence[Metric]) -> Values:
+    """The values of metrics in a result."""
+    return named.measure(result.summary, metrics)
 
 
 def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], look: Look | None = None) -> Values:
-    """One run's values.
+    """The values of metrics of one run, as `measured` gives them."""
+    return measured(scenario, replication, partial(values_of, metrics=metrics), look)
+
+
+def measured(scenario: Scenario, replication: int, measure: Measure[Found], look: Look | None = None) -> Found:
+    """What is made of one run.
 
     Raises:
         KeyboardInterrupt: it was interrupted, so there is nothing to measure.
@@ -29,7 +45,7 @@ def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], lo
     result = sim.result.run(scenario, replication=replication, progress=None if look is None else lambda _: look())
     if result.summary["end"] == "interrupted":
         raise KeyboardInterrupt
-    return measure(result.summary, metrics)
+    return measure(result)
 
 
 class Package(NamedTuple):
@@ -52,7 +68,7 @@ MOST_OPENED = 8
 _opened: dict[str, Scenario] = {}
 
 
-def work(package: Package, replication: int, metrics: tuple[Metric, ...]) -> Values:
+def work(package: Package, replication: int, measure: Measure[Found]) -> Found:
     """What a worker does: one run.
 
     Raises:
@@ -69,4 +85,4 @@ def work(package: Package, replication: int, metrics: tuple[Metric, ...]) -> Val
         while len(_opened) >= MOST_OPENED:
             _opened.pop(next(iter(_opened)))
         _opened[package.key] = pickle.loads(zlib.decompress(package.content))
-    return simulate(_opened[package.key], replication, metrics)
+    return measured(_opened[package.key], replication, measure)

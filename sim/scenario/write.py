@@ -14,10 +14,14 @@ from sim.scenario.schema import Scenario
 ARTIFACT = "fleet.resolved.json"
 
 
-def plain(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as plain data in the terms of page 9, every default filled in; what is not set is left out."""
+def plain(scenario: Scenario, *, as_given: bool = False) -> dict[str, Any]:
+    """The scenario as plain data in the terms of page 9, every default filled in; what is not set is left out.
+
+    Args:
+        as_given: leave out what its file leaves to the defaults.
+    """
     # not exclude_none: a timeout of None is written as `never`
-    data: dict[str, Any] = _set(scenario.model_dump(mode="python", by_alias=True))
+    data: dict[str, Any] = _set(scenario.model_dump(mode="python", by_alias=True, exclude_unset=as_given))
     return data
 
 

@@ -199,3 +199,15 @@ def test_replicate_ends_at_once_in_the_middle_of_its_first_run(start, long: Path
     code, seen, out = run.end()
     assert (code, out) == (130, "")
     assert "Traceback" not in seen
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_leaves_no_baseline(start, long: Path, tmp_path: Path, workers: int) -> None:
+    file = tmp_path / "baseline.json"
+    run = start("bench", "record", file, long, "--workers", workers, out=False)
+    run.read(b"the first run ...")
+    run.process.send_signal(signal.SIGINT)
+    code, seen, out = run.end()
+    assert (code, out) == (130, "")
+    assert "Traceback" not in seen
+    assert not file.exists()
