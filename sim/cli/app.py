@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, conform, replicate, run, start, trace
+from sim.cli import check, compare, conform, replicate, run, start, trace
 
 
 class _Commands(TyperGroup):
@@ -32,6 +32,7 @@ Examples:
   nixfleet-sim check my.yaml                what is wrong or odd about it
   nixfleet-sim run my.yaml                  simulate it
   nixfleet-sim replicate my.yaml            simulate it many times
+  nixfleet-sim compare my.yaml --b rules.deferred=strict
   nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
 
 \b
@@ -68,6 +69,7 @@ app.command("conform", help=conform.HELP, short_help="Run conformance vectors ag
 app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
     replicate.replicate
 )
+app.command("compare", help=compare.HELP, short_help="Compare two settings under the same luck.")(compare.compare)
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)

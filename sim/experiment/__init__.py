@@ -4,8 +4,10 @@ Legal here: numpy, pandas, scipy, files (only in `store`), processes (only in `e
 printing, and simulating anything but through `sim.result.run`.
 """
 
+from sim.experiment.comparing import compare
+from sim.experiment.comparison import Comparison
 from sim.experiment.errors import ExperimentError
 from sim.experiment.progress import Progress
 from sim.experiment.replications import Replications, replicate
 
-__all__ = ["ExperimentError", "Progress", "Replications", "replicate"]
+__all__ = ["Comparison", "ExperimentError", "Progress", "Replications", "compare", "replicate"]
