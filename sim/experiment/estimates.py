@@ -153,11 +153,13 @@ class Enough:
         """How many runs it will take, by how wide the widest interval is now; None where that cannot be said."""
         if self.precision is None or self.runs < 2:
             return None
-        width = self.widest().width
-        if not math.isfinite(width):
-            return None
-        needed = max(math.ceil(self.runs * (width / self.precision) ** 2), LEAST, self.runs - self.streak)
-        return needed + _look_ahead(needed)
+        first = self.runs - self.streak + 1
+        if not self.streak:
+            width = self.widest().width
+            if not math.isfinite(width):
+                return None
+            first = max(math.ceil(self.runs * (width / self.precision) ** 2), LEAST, first)
+        return first + _look_ahead(first)
 
 
 def _look_ahead(runs: int) -> int:

@@ -209,6 +209,7 @@ class _Crew:
             self.take(self.next_finished())
         if self.suspects and not self.under_way:
             suspects, self.suspects = self.suspects, []
+            self.workers.close()  # for new ones
             for run in suspects:
                 self.alone(run)
 
@@ -235,12 +236,12 @@ class _Crew:
 
     def alone(self, run: Run) -> None:
         for _ in range(ATTEMPTS):
-            self.workers.close()  # for new ones
             self.submit(run)
             self.take(self.next_finished())
             if not self.suspects:
                 return
             self.suspects.clear()
+            self.workers.close()
         raise ExperimentError(
             f"{run}: its worker died, and {ATTEMPTS} more that tried it alone; is there too little memory for it? "
             "In a script, start the experiment under `if __name__ == '__main__':`"

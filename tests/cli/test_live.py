@@ -174,3 +174,28 @@ def test_ctrl_c_in_another_command(start, tmp_path: Path) -> None:
         run.process.send_signal(signal.SIGINT)
         code, seen, out = run.end()
     assert (code, seen.replace("^C", ""), out) == (130, "", "")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_replicate_shows_its_progress_and_what_is_known_after_ctrl_c(start, small: Path, workers: int) -> None:
+    run = start("replicate", small, "-n", 100_000, "--workers", workers, out=False)
+    run.read(b" of 100,000 runs, ")
+    run.read("±".encode())
+    run.process.send_signal(signal.SIGINT)
+    code, seen, out = run.end()
+    assert code == 130
+    assert re.search(r"left, rollouts\.stable\.time_to", seen.replace("\r", "").replace("\n", ""))
+    assert seen.endswith(("\x1b[?25h", "\x1b[2K"))
+    assert "Traceback" not in seen
+    assert out.startswith("small: rollouts.stable.time_to_converged_s.p99 is ")
+    assert re.search(r"^\d+ runs, seed 1: interrupted; ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_replicate_ends_at_once_in_the_middle_of_its_first_run(start, long: Path, workers: int) -> None:
+    run = start("replicate", long, "--workers", workers, out=False)
+    run.read(b"the first run ...")
+    run.process.send_signal(signal.SIGINT)
+    code, seen, out = run.end()
+    assert (code, out) == (130, "")
+    assert "Traceback" not in seen

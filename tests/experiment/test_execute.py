@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import signal
 import threading
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from sim.experiment.execute import Workers, carry_out, simulate, workers_of
 from sim.experiment.metrics import find
 from sim.experiment.points import Point, Run
 from sim.experiment.store import Store
-from tests.experiment.conftest import TIME
+from tests.experiment.conftest import TIME, TWENTY_HOSTS
 
 
 @pytest.fixture
@@ -32,14 +31,19 @@ def expected(one_host, metrics):
     return [simulate(one_host, number, metrics) for number in range(12)]
 
 
+@pytest.fixture
+def endless(load):
+    """A run of it takes minutes."""
+    return load({**TWENTY_HOSTS, "fidelity": "full", "until": "1000d", "releases": [{"ref": "r", "at": "999d"}]})
+
+
 class Later(Executor):
-    """Finishes what it is given in a shuffled order, once it is full; `deaths` says which submissions die."""
+    """Finishes what it is given last first, once it is full; `deaths` says of which replications the worker dies."""
 
     def __init__(self, slots: int, deaths: Callable[[int], bool] = lambda replication: False):
         self.slots = slots
         self.deaths = deaths
         self.held: list[tuple[Future[Any], Any, tuple[Any, ...]]] = []
-        self.luck = random.Random(1)
         self.started: list[int] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -52,8 +56,9 @@ class Later(Executor):
 
     def finish(self) -> None:
         held, self.held = self.held, []
-        self.luck.shuffle(held)
-        for future, fn, args in held:
+        for future, fn, args in reversed(held):
+            if not future.set_running_or_notify_cancel():
+                continue
             if self.deaths(args[1]):
                 future.set_exception(BrokenExecutor("gone"))
             else:
@@ -95,20 +100,18 @@ def test_runs_that_are_known_are_not_run_and_start_no_worker(one_host, metrics):
         assert len(list(islice(carry_out(point.replications(), metrics, workers, store), 5))) == 5
 
 
-def test_what_finishes_early_is_kept_though_nobody_got_it(one_host, metrics):
-    store, executor = Store(), Later(6)
-    with Workers(3, lambda: executor) as workers:
-        rows = carry_out(Point(one_host).replications(), metrics, workers, store)
-        first = next(rows)
+def test_what_finishes_early_is_kept_though_nobody_got_it(one_host, metrics, expected):
+    store, point = Store(), Point(one_host)
+    with Workers(3, lambda: Later(6)) as workers:
+        rows = carry_out(point.replications(), metrics, workers, store)
+        assert next(rows) == (Run(point, 0), expected[0])
         rows.close()
-    assert first[0].replication == 0
-    assert store.known(first[0]) == first[1]
-    assert executor.started == list(range(6))
+    assert [store.known(Run(point, number)) for number in range(6)] == expected[:6]
 
 
 @pytest.mark.parametrize("dying", [[3], [0, 5], list(range(12))])
 def test_a_worker_that_dies_is_made_up_for(one_host, metrics, expected, dying):
-    left = {number: 1 for number in dying}
+    left = dict.fromkeys(dying, 1)
     alone = []
 
     def deaths(number: int) -> bool:
@@ -157,20 +160,18 @@ def test_a_worker_with_other_versions_is_refused(one_host, metrics):
         execute._work(package, 0, tuple(metrics))
 
 
-def test_an_interrupt_ends_a_run_in_this_process_and_leaves_no_values(twenty_hosts):
-    metrics, store, looks = find(twenty_hosts, ["load.reports"]), Store(), 0
+def test_an_interrupt_ends_a_run_in_this_process_and_leaves_no_values(endless):
+    store, looks = Store(), []
 
     def look() -> None:
-        nonlocal looks
-        looks += 1
-        if looks > 2:
+        looks.append(1)
+        if len(looks) > 2:
             raise KeyboardInterrupt
 
-    rows = carry_out(Point(twenty_hosts).replications(), metrics, Workers(), store, look)
-    assert next(rows)[0].replication == 0
     with pytest.raises(KeyboardInterrupt):
-        next(rows)
-    assert len(store) == 1
+        next(carry_out(Point(endless).replications(), find(endless, ["load.reports"]), Workers(), store, look))
+    assert len(looks) == 3
+    assert len(store) == 0
 
 
 @pytest.mark.slow
@@ -186,11 +187,7 @@ def test_processes_give_the_same_also_when_one_is_killed(one_host, metrics, expe
 
 
 @pytest.mark.slow
-def test_processes_end_at_once_in_the_middle_of_a_run(load):
-    from tests.experiment.conftest import TWENTY_HOSTS
-
-    # a run that takes minutes
-    endless = load({**TWENTY_HOSTS, "fidelity": "full", "until": "1000d", "releases": [{"ref": "r", "at": "999d"}]})
+def test_processes_end_at_once_in_the_middle_of_a_run(endless):
     looks = []
 
     def look() -> None:
