@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import check, compare, conform, replicate, run, start, trace
+from sim.cli import check, compare, conform, replicate, run, start, sweep, trace
 
 
 class _Commands(TyperGroup):
@@ -33,6 +33,7 @@ Examples:
   nixfleet-sim run my.yaml                  simulate it
   nixfleet-sim replicate my.yaml            simulate it many times
   nixfleet-sim compare my.yaml --b rules.deferred=strict
+  nixfleet-sim sweep my.yaml --vary control_plane.plan_tick=15s,60s --out results/tick
   nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
 
 \b
@@ -70,6 +71,7 @@ app.command("replicate", help=replicate.HELP, short_help="Simulate it many times
     replicate.replicate
 )
 app.command("compare", help=compare.HELP, short_help="Compare two settings under the same luck.")(compare.compare)
+app.command("sweep", help=sweep.HELP, short_help="Run it under many settings: which of them matter?")(sweep.sweep)
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)

@@ -9,5 +9,7 @@ from sim.experiment.comparison import Comparison
 from sim.experiment.errors import ExperimentError
 from sim.experiment.progress import Progress
 from sim.experiment.replications import Replications, replicate
+from sim.experiment.sweeping import sweep
+from sim.experiment.swept import Sweep
 
-__all__ = ["Comparison", "ExperimentError", "Progress", "Replications", "compare", "replicate"]
+__all__ = ["Comparison", "ExperimentError", "Progress", "Replications", "Sweep", "compare", "replicate", "sweep"]

@@ -66,6 +66,11 @@ class Store:
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
             _replace(self.directory / TABLE, sink.getvalue().to_pybytes())
 
+    def write(self, name: str | Path, content: bytes) -> None:
+        """Put another file into the directory, if there is one, in one step."""
+        if self.directory is not None:
+            _replace(self.directory / name, content)
+
     def close(self) -> None:
         """Let others have the directory."""
         if self._journal is not None:

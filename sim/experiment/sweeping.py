@@ -1,0 +1,282 @@
+"""Carrying out a sweep: all points under the same luck, one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sim.experiment import metrics as named
+from sim.experiment.designs import Design, Setting, combine, setting
+from sim.experiment.effects import Effects, effects
+from sim.experiment.errors import ExperimentError
+from sim.experiment.estimates import estimate
+from sim.experiment.execute import Look, carry_out, workers_of
+from sim.experiment.metrics import Metric
+from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.progress import Progress
+from sim.experiment.replications import HEADLINE
+from sim.experiment.store import TABLE, Store, open_store
+from sim.experiment.swept import Statistic, Sweep
+from sim.result.words import counted, some
+from sim.scenario.loader import ScenarioError, with_settings
+from sim.scenario.schema import Scenario
+from sim.scenario.write import bundle
+
+REPLICATIONS = 10
+FIGURES = "figures"
+PROBLEMS_SHOWN = 10
+
+Rows = list[tuple[Run, Values]]
+
+
+def sweep(
+    scenario: Scenario,
+    vary: Mapping[str, str | Sequence[Any]],
+    n: int = REPLICATIONS,
+    *,
+    design: Design = "grid",
+    points: int | None = None,
+    metrics: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    wait: bool = False,
+    workers: int | None = None,
+    dask: str | None = None,
+    executor: Executor | None = None,
+    folder: Path | None = None,
+    look: Look | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Sweep:
+    """Run a scenario under many settings, replications 0 to n − 1 at each point: the same luck at all of them.
+
+    Nothing is run before all points are found to be right.
+
+    Args:
+        vary: per setting path (spec page 10) its values, as a list or as text `V1,V2`; or, for `lhs` and `sobol`, its
+            range as text `LOW..HIGH`.
+        n: replications of each point.
+        design: every combination; or a Latin hypercube, or a scrambled Sobol sequence, drawn by the scenario's seed.
+        points: how many, for `lhs` and `sobol`.
+        metrics: paths into the summary; see `sim.experiment.metrics.defaults`.
+        out: a directory to keep the runs, the table and the figures in, from which the same call goes on, and one with
+            more values or more replications, too.
+        wait: wait while another process works in that directory.
+        workers, dask, executor: where to run, see `sim.experiment.execute.workers_of`.
+        folder: what files in the values are relative to; the working directory if None.
+        look: called several times a second.
+        progress: called after each run.
+
+    Ctrl-C (`KeyboardInterrupt`) ends it with what is known so far; before the first run has finished it is raised.
+
+    Raises:
+        ExperimentError: a design that makes no sense, a point that the scenario cannot have, an unknown metric, a
+            directory that holds something else, a worker that dies again and again.
+    """
+    if n < 1:
+        raise ExperimentError(f"expected at least one replication, got {n}")
+    settings = [setting(path.strip(), given) for path, given in vary.items()]
+    combined = combine(settings, design, points, scenario.seed)
+    there = _points(scenario, settings, combined, folder)
+    asked, notes = _metrics(there, settings, metrics)
+    if points is not None and len(there) < points:
+        notes.append(f"{points:,} points were asked for; the values give {len(there):,} different ones.")
+    first = asked[0] if metrics else next((one for one in reversed(asked) if one.path.endswith(HEADLINE)), asked[0])
+    rows: Rows = []
+    interrupted = False
+    with (
+        open_store(out, identity("sweep", scenario, asked), bundle(scenario), wait=wait) as store,
+        workers_of(workers, dask=dask, executor=executor) as crew,
+    ):
+        runs = [run for point in there for run in point.replications(n)]
+        known = sum(store.known(run) is not None for run in runs)
+        try:
+            for row in carry_out(runs, asked, crew, store, look):
+                rows.append(row)
+                if progress is not None:
+                    progress(_progress(rows, len(runs), known))
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            interrupted = True
+        found = _swept(scenario, settings, design, there, n, asked, first, rows, interrupted, notes)
+        store.write_table(found.table)
+        if store.directory is not None:
+            found.files["table"] = store.directory / TABLE
+            found.files.update(_figures(found, store, store.directory))
+    return found
+
+
+def _points(
+    scenario: Scenario,
+    settings: Sequence[Setting],
+    combined: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+    folder: Path | None,
+) -> list[Point]:
+    """All points, or all that is wrong with them."""
+    points = []
+    problems: dict[str, list[str]] = {}
+    for number, (shown, taken) in enumerate(combined, start=1):
+        try:
+            points.append(Point(with_settings(scenario, taken, folder), shown))
+        except ScenarioError as error:
+            for one in error.problems:
+                message = f"{one.path}: {one.message}" if one.path else one.message
+                problems.setdefault(message, []).append(f"point {number} of {len(combined)} ({_said(settings, shown)})")
+    if not problems:
+        return points
+    lines = []
+    for message, where in problems.items():
+        others = f" and {counted(len(where) - 1, 'other')}" if len(where) > 1 else ""
+        lines.append(f"{where[0]}{others}: {message}")
+    more = [f"... and {len(lines) - PROBLEMS_SHOWN:,} more"] if len(lines) > PROBLEMS_SHOWN else []
+    if len(lines) > 1:
+        lines.insert(0, f"{len(combined) - len(points):,} of {len(combined):,} points cannot be run; none has been")
+    raise ExperimentError("\n".join([*lines[: PROBLEMS_SHOWN + 1], *more]))
+
+
+def _metrics(
+    points: Sequence[Point], settings: Sequence[Setting], paths: Sequence[str] | None
+) -> tuple[list[Metric], list[str]]:
+    """The metrics that all points have, and what to say of others."""
+    if paths:
+        for number, point in enumerate(points, start=1):
+            try:
+                asked = named.find(point.scenario, paths)
+            except ExperimentError as error:
+                if number == 1:
+                    raise
+                where = f"point {number} of {len(points)} ({_said(settings, point.settings)})"
+                raise ExperimentError(f"{where}: {error}") from None
+        return asked, []
+    each = [named.defaults(point.scenario) for point in points]
+    every = list(dict.fromkeys(metric for metrics in each for metric in metrics))
+    asked = [metric for metric in every if all(metric in metrics for metrics in each)]
+    if not asked:
+        raise ExperimentError("the points have no channel with hosts and a release in common; name metrics to measure")
+    alone = [metric.path for metric in every if metric not in asked]
+    return asked, [f"Not at all points, and left out: {some(alone)}."] if alone else []
+
+
+def _said(settings: Sequence[Setting], values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{one.path}={one.said(values[one.path])}" for one in settings)
+
+
+def _swept(
+    scenario: Scenario,
+    settings: list[Setting],
+    design: Design,
+    points: list[Point],
+    n: int,
+    asked: list[Metric],
+    first: Metric,
+    rows: Rows,
+    interrupted: bool,
+    notes: list[str],
+) -> Sweep:
+    by_point: dict[str, list[Values]] = {}
+    for run, values in rows:
+        by_point.setdefault(run.point.key, []).append(values)
+    # an interrupted sweep may not have come to the last of them
+    done = [point for point in points if point.key in by_point]
+    estimates = pd.DataFrame(
+        [
+            point.settings | _estimated([values[place] for values in by_point[point.key]], metric)
+            for place, metric in enumerate(asked)
+            for point in done
+        ]
+    )
+    statistics: dict[str, Statistic] = {}
+    known: dict[str, Effects] = {}
+    for place, metric in enumerate(asked):
+        mine = estimates[estimates["metric"] == metric.path]
+        statistics[metric.path] = _statistic(mine)
+        response = _response(statistics[metric.path], mine, [by_point[point.key] for point in done], place)
+        settled = [point.settings for point in done]
+        found = None if interrupted else effects(settings, settled, response, full=design == "grid")
+        if found is not None:
+            known[metric.path] = found
+    if not known and not interrupted:
+        notes = [*notes, "Too few points to tell the effects of the settings apart."]
+    return Sweep(
+        scenario=scenario,
+        settings=settings,
+        design=design,
+        points=points,
+        replications=n,
+        asked=asked,
+        first=first,
+        table=table(rows, asked),
+        estimates=estimates,
+        statistics=statistics,
+        effects=known,
+        interrupted=interrupted,
+        notes=notes,
+    )
+
+
+def _estimated(values: Sequence[float | None], metric: Metric) -> dict[str, Any]:
+    found = estimate(values, metric)
+    mean_low, mean_high = found.mean_ci95 or (None, None)
+    numbers = {
+        "mean": found.mean,
+        "mean_low": mean_low,
+        "mean_high": mean_high,
+        "median": found.median,
+        "median_low": found.median_ci95[0],
+        "median_high": found.median_ci95[1],
+    }
+    return {
+        "metric": metric.path,
+        "n": found.n,
+        "reached": found.reached,
+        "reached_share": found.reached_share,
+        "reached_low": found.reached_ci95[0],
+        "reached_high": found.reached_ci95[1],
+        **{name: np.nan if value is None else value for name, value in numbers.items()},
+    }
+
+
+def _statistic(estimates: pd.DataFrame) -> Statistic:
+    """What the points of a metric can be compared by."""
+    if estimates["mean"].notna().all():
+        return "mean"
+    return "median" if estimates["median"].notna().all() else "reached"
+
+
+def _response(
+    statistic: Statistic, estimates: pd.DataFrame, values: Sequence[Sequence[Values]], place: int
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A row per point, and a column per replication where the statistic is a mean of one number of each."""
+    if statistic == "median":
+        return estimates["median"].to_numpy(dtype=np.float64)[:, None]
+    # an interrupted sweep may have fewer runs of its last point
+    runs = min(map(len, values))
+    if statistic == "reached":
+        return np.array([[float(one[place] is not None) for one in point[:runs]] for point in values])
+    return np.array([[one[place] for one in point[:runs]] for point in values], dtype=np.float64)
+
+
+def _figures(found: Sweep, store: Store, directory: Path) -> dict[str, Path]:
+    """The figure of each metric, as a file."""
+    from sim.plot import svg
+
+    (directory / FIGURES).mkdir(exist_ok=True)
+    files: dict[str, Path] = {}
+    for metric in found.asked:
+        name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', metric.path)}.svg"
+        if directory / FIGURES / name in files.values():
+            name = f"{len(files)}-{name}"
+        files[metric.path] = directory / FIGURES / name
+        store.write(Path(FIGURES) / name, svg(found.figure(metric.path)).encode() + b"\n")
+    return files
+
+
+def _progress(rows: Rows, of: int, known: int) -> Progress:
+    point = rows[-1][0].point
+    where = ", ".join(f"{key}={value}" for key, value in point.settings.items())
+    return Progress(done=len(rows), known=min(known, len(rows)), of=of, fixed=True, says=lambda: where)
