@@ -77,18 +77,19 @@ def effects(
     means = response.mean(axis=1)
     variance = float(np.var(means))
     # what is left of equal values in floating point is no variance
-    nothing = variance <= (1e-12 * float(np.max(np.abs(means)))) ** 2
+    size = float(np.max(np.abs(response)))
+    nothing = variance <= (1e-12 * size) ** 2
     found, at = [], 1
     for place, (one, given) in enumerate(zip(settings, columns, strict=True)):
         mine = coefficients[at : at + given.shape[1]]
         at += given.shape[1]
         main = (given @ mine).mean(axis=1)
-        first, second, change = _change(one, mine)
+        first, second, change = _change(one, _settled(mine, size))
         found.append(
             Effect(
                 setting=one.path,
-                share=0.0 if nothing else min(float(np.var(main)) / variance, 1.0),
-                total_share=(0.0 if nothing else _total(settings, place, means) / variance) if full else None,
+                share=0.0 if nothing else _share(float(np.var(main)) / variance),
+                total_share=(0.0 if nothing else _share(_total(settings, place, means) / variance)) if full else None,
                 first=first,
                 second=second,
                 change=float(change.mean()),
@@ -99,9 +100,18 @@ def effects(
     return Effects(
         differ=not nothing,
         ranked=sorted(found, key=lambda one: -one.share),
-        rest=0.0 if nothing else min(max(1.0 - explained / variance, 0.0), 1.0),
+        rest=0.0 if nothing else _share(1.0 - explained / variance),
         chance=None if nothing else _chance(response),
     )
+
+
+def _share(found: float) -> float:
+    return min(max(round(found, 12), 0.0), 1.0)
+
+
+def _settled(found: Floats, size: float) -> Floats:
+    """Numbers without the last digits of responses of that size, which are those of the fit."""
+    return np.round(found, 11 - math.floor(math.log10(size))) + 0.0 if size else found
 
 
 def _columns(one: Setting, values: Sequence[Any]) -> Floats:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Statistic = Literal["mean", "median", "reached"]
-CALLED = {"mean": "mean", "median": "median", "reached": "share of runs that reached it"}
+CALLED = {"mean": "mean", "median": "median", "reached": "share of runs that reached"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,11 @@ class Sweep:
         table = self._response(metric)
         units: dict[str, str] = {one.path: one.unit for one in self.settings}
         units["value"] = "" if statistic == "reached" else metric.kind.unit
-        looks: dict[str, Any] = {"title": metric.path, "label": CALLED[statistic], "units": units}
+        looks: dict[str, Any] = {
+            "title": metric.path,
+            "label": "share of runs that reached it" if statistic == "reached" else statistic,
+            "units": units,
+        }
         keys = [one.path for one in self.settings]
         if len(keys) > 2:
             return responses(table, keys, **looks)
@@ -144,7 +148,8 @@ class Sweep:
     def _range(self) -> str:
         """Over what the first metric ranges, and where its ends are."""
         table = self._response(self.first)
-        what = CALLED[self.statistics[self.first.path]]
+        statistic = self.statistics[self.first.path]
+        what = f"the {CALLED[statistic]} {'' if statistic == 'reached' else 'of '}{self.first.path}"
         known = table.dropna(subset=["value"])
         if known.empty:
             return f"no run reached {self.first.path}"
@@ -152,9 +157,9 @@ class Sweep:
         values = [float(end["value"]) for end in ends]
         low, high = (_with_unit(self._scale(self.first, [value]), value) for value in values)
         if values[0] == values[1]:
-            return f"the {what} of {self.first.path} is {low} at all points"
+            return f"{what} is {low} at all points"
         at = [", ".join(f"{one.path}={one.said(end[one.path])}" for one in self.settings) for end in ends]
-        return f"the {what} of {self.first.path} goes from {low} ({at[0]}) to {high} ({at[1]})"
+        return f"{what} goes from {low} ({at[0]}) to {high} ({at[1]})"
 
     def _changes(self) -> list[str]:
         """A sentence for each setting that matters to the first metric."""
@@ -206,7 +211,8 @@ class Sweep:
         for statistic in ("median", "reached"):
             paths = [path for path, found in self.statistics.items() if found == statistic and path in self.effects]
             if paths:
-                notes.append(f"Not all runs reached {some(paths)}: compared by the {CALLED[statistic]}.")
+                by = "the share of runs that did" if statistic == "reached" else "the median"
+                notes.append(f"Not all runs reached {some(paths)}: compared by {by}.")
         if len(self.settings) > 1 and any(found.differ for found in self.effects.values()):
             notes.append(
                 "share: of the variance over the points that the setting explains by itself; total: with what it does "

@@ -219,13 +219,13 @@ def _word_axis(axis: Axis, levels: list[str], key: str) -> None:
 def _axis(axis: Axis, values: Any, label: str, unit: str) -> None:
     """Name an axis; where it is in seconds its ticks and its name are in the unit that fits the values."""
     if unit != "s":
-        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9):,.6g}"))
+        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9) + 0.0:,.6g}"))
         axis.set_label_text(f"{label} ({unit})" if unit else label, parse_math=False)
         return
     span = float(np.nanmax(np.asarray(values, dtype=np.float64)))
     seconds, name = next(((length, name) for length, name in UNITS if span >= 3 * length), UNITS[-1])
     axis.set_major_locator(TimeLocator())
-    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6):g}"))
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6) + 0.0:g}"))
     axis.set_label_text(f"{label} ({name})", parse_math=False)
 
 
