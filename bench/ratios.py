@@ -23,6 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 import sim
+from sim.experiment.execute import Workers, carry_out, workers_of
+from sim.experiment.metrics import defaults
+from sim.experiment.points import Point
+from sim.experiment.store import Store
 from sim.scenario.schema import Scenario
 
 CANARY = """
@@ -131,14 +135,17 @@ def best(measures: dict[str, Callable[[], float]], times: int) -> dict[str, floa
 
 def memory_per_host(hosts: int) -> float:
     """KiB of peak memory per host above the interpreter with its libraries loaded, in a process of its own."""
-    code = f"import bench.ratios as b; print(b._peak({hosts}))"
+    return float(_alone(f"b._peak({hosts})"))
+
+
+def _alone(call: str) -> str:
+    """What a call of this module (as `b`) gives in a process of its own."""
+    code = f"import bench.ratios as b\nif __name__ == '__main__': print({call})"
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
     }
-    return float(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
-    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
 
 
 def _peak(hosts: int) -> float:
@@ -155,6 +162,53 @@ def _peak_kib() -> float:
         return float(status.read_text().split("VmHWM:")[1].split()[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1024 if sys.platform == "darwin" else peak
+
+
+def replications(scenario: Scenario, count: int, workers: Workers) -> float:
+    """Wall seconds of so many replications."""
+    runs, metrics = Point(scenario).replications(count), defaults(scenario)
+    return seconds(lambda: list(carry_out(runs, metrics, workers, Store())))
+
+
+def handing_out(scenario: Scenario, count: int, workers: Workers) -> float:
+    """CPU seconds of the process that hands out so many replications: what it adds to the runs themselves."""
+    before = time.process_time()
+    replications(scenario, count, workers)
+    return time.process_time() - before
+
+
+def growth_per_replication(count: int) -> float:
+    """KiB by which the process that hands out grows per replication, in a process of its own."""
+    return float(_alone(f"b._growth({count})"))
+
+
+def _growth(count: int) -> float:
+    scenario, store = canary(10), Store()
+    metrics = defaults(scenario)
+    with workers_of(2) as workers:
+        run = Point(scenario).replications
+        list(carry_out(run(count), metrics, workers, store))
+        before = _now_kib()
+        for _ in carry_out(run(count, first=count), metrics, workers, store):
+            pass
+        return (_now_kib() - before) / count
+
+
+def _now_kib() -> float:
+    """The memory that this process has now."""
+    status = Path("/proc/self/status")
+    return float(status.read_text().split("VmRSS:")[1].split()[0]) if status.exists() else _peak_kib()
+
+
+def resumed(count: int) -> float:
+    """Wall seconds of the command that finds all of its runs done."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "canary.yaml"
+        path.write_text(CANARY.format(hosts=10, fidelity="events", fleet="", host="", probe="", rest=""))
+        command = [str(Path(sys.executable).parent / "nixfleet-sim"), "replicate", str(path)]
+        command += ["-n", str(count), "--out", str(Path(directory) / "out")]
+        start(command)
+        return min(start(command) for _ in range(3))
 
 
 def start(command: list[str]) -> float:
@@ -238,6 +292,29 @@ def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
         "<= 3",
         note(took["full"], took["bare"]),
     )
+
+    runs = max(10, int(100 * scale))
+    one, two = workers_of(1), workers_of(2)
+    with two:
+        replications(small_events, 4, two)  # starts the processes
+        took = best(
+            {
+                "one": lambda: replications(small_events, runs, one),
+                "two": lambda: replications(small_events, runs, two),
+                "handing out": lambda: handing_out(small_events, runs, two),
+            },
+            max(1, times // 2),
+        )
+    what = f"{runs} replications of the canary of {few:,} hosts"
+    row(f"{what}, one process / two", took["one"] / took["two"], ">= 1.8", note(took["one"], took["two"]))
+    row(
+        f"{what}, handing out / the runs",
+        took["handing out"] / took["one"],
+        "<= 0.02",
+        f"{1000 * took['handing out'] / runs:.2f} ms / {1000 * took['one'] / runs:.1f} ms",
+    )
+    row("memory of who hands out, per replication", growth_per_replication(10 * runs), "<= 1", "KiB")
+    row(f"replicate that finds its {10 * runs:,} runs done", resumed(10 * runs), "<= 1", "s")
 
     row(f"peak memory per host, {many:,} hosts", memory_per_host(many), "<= 8", "KiB")
     command = [str(Path(sys.executable).parent / "nixfleet-sim"), "--help"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_the_workers_of_a_killed_process_end_too(tmp_path, scenario):
     assert process.wait(timeout=120) == -signal.SIGKILL
     # the workers have the pipe, too: it ends with the last of them
     with open(reader, "rb") as stream:
+        assert select.select([stream], [], [], 60.0)[0]
         assert stream.read() == b""
 
 
