@@ -75,32 +75,32 @@ def effects(
         return None
     coefficients: Floats = np.linalg.lstsq(model, response)[0].astype(np.float64)
     means = response.mean(axis=1)
-    variance = float(np.var(means))
     # what is left of equal values in floating point is no variance
     size = float(np.max(np.abs(response)))
-    nothing = variance <= (1e-12 * size) ** 2
-    found, at = [], 1
-    for place, (one, given) in enumerate(zip(settings, columns, strict=True)):
-        mine = coefficients[at : at + given.shape[1]]
-        at += given.shape[1]
-        main = (given @ mine).mean(axis=1)
+    nothing = float(np.var(means)) <= (1e-12 * size) ** 2
+    parts = np.split(coefficients[1:], np.cumsum([given.shape[1] for given in columns])[:-1])
+    mains = [float(np.var((given @ mine).mean(axis=1))) for given, mine in zip(columns, parts, strict=True)]
+    rest = float(np.var(means - (model @ coefficients).mean(axis=1)))
+    # and not the variance of the means: in a drawn design settings are a little correlated by chance
+    whole = 1.0 if nothing else sum(mains) + rest
+    found = []
+    for place, (one, mine, main) in enumerate(zip(settings, parts, mains, strict=True)):
         first, second, change = _change(one, _settled(mine, size))
         found.append(
             Effect(
                 setting=one.path,
-                share=0.0 if nothing else _share(float(np.var(main)) / variance),
-                total_share=(0.0 if nothing else _share(_total(settings, place, means) / variance)) if full else None,
+                share=0.0 if nothing else _share(main / whole),
+                total_share=(0.0 if nothing else _share(_total(settings, place, means) / whole)) if full else None,
                 first=first,
                 second=second,
                 change=float(change.mean()),
                 change_ci95=intervals.mean(change.tolist())[1] if len(change) > 1 else UNKNOWN,
             )
         )
-    explained = float(np.var((model @ coefficients).mean(axis=1)))
     return Effects(
         differ=not nothing,
         ranked=sorted(found, key=lambda one: -one.share),
-        rest=0.0 if nothing else _share(1.0 - explained / variance),
+        rest=0.0 if nothing else _share(rest / whole),
         chance=None if nothing else _chance(response),
     )
 

@@ -178,7 +178,10 @@ class Sweep:
             change = f"{_signed(scale, one.change, half)} {scale.unit}".rstrip()
             part = f"{one.setting} explains {percent(one.share)} of the differences"
             move = f"{change}{between} from {setting.said(one.first)} to {setting.said(one.second)}"
-            said.append(f"{part}: {move}" if sure or half is None else f"{part}: {move}, which may be luck")
+            if one.change == 0.0 and not half:
+                said.append(part)
+            else:
+                said.append(f"{part}: {move}" if sure or half is None else f"{part}: {move}, which may be luck")
         return said
 
     def _lines(self) -> list[str]:
