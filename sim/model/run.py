@@ -82,20 +82,33 @@ def run(
     started = time.perf_counter()
     seed = scenario.seed if seed is None else seed
     with _collector_off():
-        fleet = Fleet(scenario, seed, replication)
-        world = World(scenario, fleet, record_events)
-        _set_up(world)
-        view = Progress(world)
-        end = _advance(world, view, progress)
-        recording = _record(world, seed, replication, end)
-        _take_apart(world)
+        recording = _simulated(scenario, seed, replication, record_events, progress)
     recording.wall_s = time.perf_counter() - started
+    return recording
+
+
+def _simulated(
+    scenario: Scenario,
+    seed: int,
+    replication: int,
+    record_events: bool,
+    progress: Callable[[Progress], None] | None,
+) -> Recording:
+    world = World(scenario, Fleet(scenario, seed, replication), record_events)
+    _set_up(world)
+    end = _advance(world, Progress(world), progress)
+    recording = _record(world, seed, replication, end)
+    _take_apart(world)
     return recording
 
 
 @contextmanager
 def _collector_off() -> Iterator[None]:
-    """Freeze the cycle collector: it would walk the whole fleet again and again, for half the time of a large run."""
+    """Freeze the cycle collector: it would walk the whole fleet again and again, for half the time of a large run.
+
+    What a run leaves in cycles is collected while all older things are frozen. Later it would count as old, and in a
+    process that makes one run after the other the collector would not look at it for long.
+    """
     if not gc.isenabled():
         yield
         return
@@ -104,6 +117,7 @@ def _collector_off() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()
         gc.enable()
         gc.unfreeze()
 

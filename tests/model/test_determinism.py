@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import sim
+from sim.model.run import run as simulate
 
 SCENARIO = """
 name: everything
@@ -140,3 +143,12 @@ def test_another_host_moves_nobodys_luck(folder):
     plain = activation_times(sim.run(sim.load(folder(NAMES, QUIET))))
     joined = activation_times(sim.run(sim.load(folder(["a-new-host", *NAMES], QUIET))))
     pd.testing.assert_series_equal(plain.sort_index(), joined.drop("a-new-host").sort_index())
+
+
+def test_a_run_leaves_nothing_for_the_cycle_collector():
+    # it would take it for old, and not look at it while run follows run
+    scenario = sim.load(Path(__file__).parents[2] / "scenarios" / "deferred-kernel.yaml")
+    simulate(scenario)
+    gc.collect()
+    simulate(scenario, replication=1)
+    assert gc.collect() == 0
