@@ -15,7 +15,7 @@ from sim.scenario.schema import Scenario
 NOT_SET = "not set"
 MOST_NAMED = 3
 """Settings up to which what differs is called by them."""
-_LONG = 40
+_LONG, _SHORT = 40, 20
 _SECTION = re.compile(r"^(rules|control_plane|hosts\.default|fleet\.generate)\.")
 _CALLED = {
     ("rules.deferred", "strict"): "strict ordering",
@@ -49,11 +49,14 @@ def called(found: Differences, name: str) -> str:
     """The second of two scenarios, by what it has otherwise; by its name if that is much."""
     if not 1 <= len(found) <= MOST_NAMED:
         return name
-    said = [
-        (_CALLED.get((path, b)) if isinstance(b, str) else None) or f"{_SECTION.sub('', path)}={written(b)}"
-        for path, (_, b) in found.items()
-    ]
+    said = [_named(path, b) for path, (_, b) in found.items()]
     return " and ".join(said) if len(said) < 3 else f"{', '.join(said[:-1])} and {said[-1]}"
+
+
+def _named(path: str, value: Any) -> str:
+    words = _CALLED.get((path, value)) if isinstance(value, str) else None
+    short, text = _SECTION.sub("", path), written(value)
+    return words or (f"{short}={text}" if len(text) <= _SHORT else f"the other {short}")
 
 
 def told(found: Differences, side: int) -> str:

@@ -11,33 +11,33 @@ import sim
 from sim.experiment import compare
 
 P99 = "rollouts.stable.time_to_converged_s.p99"
-LATER = "hosts.default.activation=10m"
+LATER = "hosts.default.activation=1h"
 
 
 def test_in_words(cli, small: Path) -> None:
     code, out, err = cli("compare", small, "--b", LATER, "-n", 4, "--workers", 1, "--metric", P99)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("small: activation=10m makes the 99 % point of stable ")
+    assert lines[0].startswith("small: activation=1h makes the 99 % point of stable ")
     assert " min later (" in lines[0]
     assert lines[1:3] == [
-        'a: hosts.default.activation={"dist":"lognormal","median":"1m30s","...',
-        "b: hosts.default.activation=10m",
+        'a: hosts.default.activation={"dist":"lognormal","median":"1m30s",...',
+        "b: hosts.default.activation=1h",
     ]
     assert lines[3].startswith(f"4 pairs, seed 1: as asked for; the least known is the difference of {P99}, to ± ")
     assert lines[4].startswith("Pairing saved ")
     assert lines[6].split()[:6] == ["metric", "unit", "a", "b", "b", "-"]
-    assert lines[7].split()[:2] == [P99, "min"]
+    assert lines[7].split()[:2] == [P99, "h"]
     assert lines[-1] == "Each interval is 95 % by itself: Student's t for differences, Fieller's for ratios."
 
 
 def test_json_and_nothing_else(process, small: Path) -> None:
-    code, out, err = process("compare", small, "--b", LATER, "-n", "3", "--workers", "1", "--json")
+    code, out, err = process("compare", small, "--b", LATER, "-n", "6", "--workers", "1", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out, parse_constant=lambda word: pytest.fail(word))
-    expected = compare(sim.load(small), sim.load(small, {"hosts.default.activation": "10m"}), 3, workers=1)
+    expected = compare(sim.load(small), sim.load(small, {"hosts.default.activation": "1h"}), 6, workers=1)
     assert found == json.loads(json.dumps(expected.summary))
-    assert found["pairs"] == 3
+    assert found["pairs"] == 6
     one = found["metrics"][P99]
     assert {"a", "b", "difference", "ratio", "variance_reduction"} <= one.keys()
     assert one["difference"]["mean"] == pytest.approx(one["b"] - one["a"])
@@ -61,8 +61,13 @@ def test_two_files_and_settings_for_both(cli, small: Path, stalling: Path) -> No
     arguments = ("compare", small, stalling, "--set", "until=2h", "--seed", 5, "-n", 2, "--workers", 1, "--metric", P99)
     code, out, err = cli(*arguments)
     assert (code, err) == (0, "")
-    assert out.startswith("small and stalling: with overrides=")
-    assert "the 99 % point of stable is reached in 0 % of the runs (0 % to 66 %), against 100 %" in out
+    assert out.startswith(
+        "small and stalling: with the other hosts.overrides, the 99 % point of stable is reached in 0 % of the runs ("
+    )
+    assert out.splitlines()[0].endswith(
+        "(0 % to 66 %), against 100 %; the median is not reached against "
+        + out.splitlines()[0].rpartition("against ")[2]
+    )
     assert "2 pairs, seed 5: " in out
     found = json.loads(cli(*arguments, "--json").out)
     assert (found["seed"], found["scenario"]) == (5, {"a": "small", "b": "stalling"})
@@ -87,7 +92,7 @@ def test_out_is_kept(cli, small: Path, tmp_path: Path) -> None:
     assert len((out / "runs.jsonl").read_text().splitlines()) == 6
     code, _, err = cli("compare", small, "--b", "hosts.default.activation=9m", "--metric", P99, "--out", out, "-n", 2)
     assert code == 2
-    assert "other.hosts.default.activation: was 10m, is 9m" in err
+    assert "other.hosts.default.activation: was 1h, is 9m" in err
 
 
 @pytest.mark.parametrize(

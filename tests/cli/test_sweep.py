@@ -9,45 +9,65 @@ import pandas as pd
 import pytest
 
 P99 = "rollouts.stable.time_to_converged_s.p99"
-TICK = "control_plane.plan_tick"
+ACTIVATION = "hosts.default.activation"
 
 
 def test_in_words(cli, small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ("--vary", f"{TICK}=15s,2m", "--vary", "rules.deferred=converged,strict", "-n", 3, "--metric", P99)
+    arguments = (
+        "--vary",
+        f"{ACTIVATION}=15s,10m",
+        "--vary",
+        "rules.deferred=converged,strict",
+        "-n",
+        3,
+        "--metric",
+        P99,
+    )
     code, said, err = cli("sweep", small, *arguments, "--workers", 1, "--out", out)
     assert (code, err) == (0, f"table and figures in {out}\n")
     lines = said.splitlines()
     assert lines[0].startswith(f"small: the mean of {P99} goes from ")
-    assert f"({TICK}=15s, rules.deferred=converged) to " in lines[0]
-    assert lines[1].startswith(f"{TICK} explains 100 % of the differences: +")
-    assert lines[1].endswith(" from 15s to 2m")
+    assert f"({ACTIVATION}=15s, rules.deferred=converged) to " in lines[0]
+    assert lines[1].startswith(f"{ACTIVATION} explains 100 % of the differences: +")
+    assert lines[1].endswith(" from 15s to 10m")
     assert lines[2] == "rules.deferred explains 0 % of the differences"
     assert lines[3] == "4 points, 12 runs, seed 1: 3 at each point, under the same luck at each"
     assert lines[5].split()[:3] == ["metric", "unit", "setting"]
     table = pd.read_parquet(out / "table.parquet")
-    assert table.columns.tolist() == [TICK, "rules.deferred", "replication", P99]
-    assert table[TICK].unique().tolist() == [15.0, 120.0]
+    assert table.columns.tolist() == [ACTIVATION, "rules.deferred", "replication", P99]
+    assert table[ACTIVATION].unique().tolist() == [15.0, 600.0]
     assert (out / "figures" / f"{P99}.svg").read_text().startswith("<svg")
 
 
 def test_json_and_nothing_else(process, small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ("--design", "sobol", "--points", "8", "--vary", f"{TICK}=15s..2m", "-n", "2", "--metric", P99)
+    arguments = ("--design", "sobol", "--points", "8", "--vary", f"{ACTIVATION}=15s..10m", "-n", "2", "--metric", P99)
     code, said, err = process("sweep", small, *arguments, "--workers", "1", "--out", str(out), "--json", "--quiet")
     assert (code, err) == (0, "")
     found = json.loads(said, parse_constant=lambda word: pytest.fail(word))
     assert (found["points"], found["runs"], found["table"]) == (8, 16, str(out / "table.parquet"))
     assert found["figures"] == {P99: str(out / "figures" / f"{P99}.svg")}
     [effect] = found["effects"][P99]["ranked"]
-    assert (effect["setting"], effect["first"], effect["second"]) == (TICK, 15.0, 120.0)
+    assert (effect["setting"], effect["first"], effect["second"]) == (ACTIVATION, 15.0, 600.0)
     assert effect["change"] > 0
     assert effect["share"] > 0.5
     assert len(pd.read_parquet(found["table"])) == 16
 
 
 def test_the_same_command_goes_on(cli, small: Path, tmp_path: Path) -> None:
-    arguments = ("sweep", small, "--vary", f"{TICK}=15s,2m", "--metric", P99, "--workers", 1, "--out", tmp_path / "out")
+    arguments = (
+        "sweep",
+        small,
+        "--vary",
+        f"{ACTIVATION}=15s,10m",
+        "--metric",
+        P99,
+        "--workers",
+        1,
+        "--out",
+        tmp_path / "out",
+    )
     assert cli(*arguments, "-n", 1).code == 0
     assert cli(*arguments, "-n", 3).code == 0
     assert len((tmp_path / "out" / "runs.jsonl").read_text().splitlines()) == 6
@@ -67,12 +87,15 @@ def test_the_same_command_goes_on(cli, small: Path, tmp_path: Path) -> None:
             "Error: point 2 of 2 (rules.deferred=stict): rules.deferred: exp",
         ),
         (["--vary", "rules.defered=a"], "Error: point 1 of 1 (rules.defered=a): rules.defered: is not a key here; did"),
-        (["--vary", f"{TICK}=1s..9s"], f"Error: {TICK}=1s..9s: a grid needs values, such as {TICK}=1s,9s"),
-        (["--vary", f"{TICK}=1s..9s", "--design", "lhs"], "Error: the design lhs needs a number of points"),
-        (["--vary", f"{TICK}=1s..9s", "--design", "sobol", "--points", "10"], "take 8 or 16, not 10"),
-        (["--vary", f"{TICK}=1s", "--vary", f"{TICK}=2s"], "Error: --vary: a setting is there twice"),
-        (["--vary", f"{TICK}=1s,2s", "--metric", "nonsense"], "Error: no metric 'nonsense'"),
-        (["--vary", f"{TICK}=1s,2s", "--design", "cube"], "Invalid value for '--design'"),
+        (
+            ["--vary", f"{ACTIVATION}=1s..9s"],
+            f"Error: {ACTIVATION}=1s..9s: a grid needs values, such as {ACTIVATION}=1s,9s",
+        ),
+        (["--vary", f"{ACTIVATION}=1s..9s", "--design", "lhs"], "Error: the design lhs needs a number of points"),
+        (["--vary", f"{ACTIVATION}=1s..9s", "--design", "sobol", "--points", "10"], "take 8 or 16, not 10"),
+        (["--vary", f"{ACTIVATION}=1s", "--vary", f"{ACTIVATION}=2s"], "Error: --vary: a setting is there twice"),
+        (["--vary", f"{ACTIVATION}=1s,2s", "--metric", "nonsense"], "Error: no metric 'nonsense'"),
+        (["--vary", f"{ACTIVATION}=1s,2s", "--design", "cube"], "Invalid value for '--design'"),
     ],
 )
 def test_mistakes(cli, small: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -83,6 +106,6 @@ def test_mistakes(cli, small: Path, tmp_path: Path, arguments: list[str], said: 
 
 
 def test_the_directory_has_to_be_given(cli, small: Path) -> None:
-    code, _, err = cli("sweep", small, "--vary", f"{TICK}=1s,2s")
+    code, _, err = cli("sweep", small, "--vary", f"{ACTIVATION}=1s,2s")
     assert code == 2
     assert "Missing option '--out'" in err
