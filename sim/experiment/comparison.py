@@ -172,7 +172,7 @@ class Comparison:
                 (
                     metric.path,
                     scale.unit,
-                    *(scale.shown(centre, half_width(about)) for centre, about in sides),
+                    *(scale.shown(centre, _finer(half_width(about), digits)) for centre, about in sides),
                     scale.shown(middle, digits),
                     scale.interval(around),
                     ratios.shown(one.ratio, half_width(one.ratio_ci95)),
@@ -212,6 +212,11 @@ def _short_of(one: Paired) -> str:
     """How many runs did not get there."""
     a, b = (side.n - side.reached for side in (one.a, one.b))
     return f"{a:,} of the {counted(one.n, 'run')} of a and {b:,} of b ended without reaching it"
+
+
+def _finer(one: float | None, other: float | None) -> float | None:
+    """The narrower of two half-widths: sides that differ by little must not look the same."""
+    return min((half for half in (one, other) if half), default=None)
 
 
 def _medians(one: Paired) -> str:
