@@ -1,29 +1,25 @@
 """Carrying runs out: in this process, in processes of this machine, or by any other `concurrent.futures.Executor`.
 
-A worker sends back the values of the metrics, nothing else. Runs are handed out as they finish and given back in the
+Runs are handed out as they finish and given back in the
 order in which they were asked for, so what is made of them does not depend on where or how fast they ran.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
 import queue
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import sim.result
 from sim.experiment.errors import ExperimentError
-from sim.experiment.metrics import Metric, measure
-from sim.experiment.points import Point, Run, Values
+from sim.experiment.metrics import Metric
+from sim.experiment.points import Run, Values
 from sim.experiment.store import Store
-from sim.result.files import versions
-from sim.scenario.schema import Scenario
+from sim.experiment.work import Look, packed, simulate, work
+
+__all__ = ["Look", "Workers", "carry_out", "simulate", "workers_of"]
 
 ATTEMPTS = 3
 """How often a run is tried again, alone, after a worker died with it."""
@@ -33,8 +29,6 @@ MOST_WAITING = 16
 """Runs per worker that may have finished before the one that is due; these are lost work if it is the last."""
 LOOK_S = 0.1
 """How often to look up while waiting (s)."""
-
-Look = Callable[[], None]
 
 
 class Workers:
@@ -64,12 +58,12 @@ class Workers:
 
     def submit(self, run: Run, metrics: tuple[Metric, ...]) -> Future[Values]:
         """Have a run carried out."""
-        package = _packed(run.point)
+        package = packed(run.point)
         if self._executor is None:
             assert self._make is not None
             self._executor = self._make()
         try:
-            return self._executor.submit(_work, package, run.replication, metrics)
+            return self._executor.submit(work, package, run.replication, metrics)
         except self.deaths as error:  # a worker died since the last run
             broken: Future[Values] = Future()
             broken.set_exception(error)
@@ -146,18 +140,6 @@ def carry_out(
             yield from crew.in_order(iter(runs))
         finally:
             crew.drop()
-
-
-def simulate(scenario: Scenario, replication: int, metrics: Sequence[Metric], look: Look | None = None) -> Values:
-    """One run's values.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted, so there is nothing to measure.
-    """
-    result = sim.result.run(scenario, replication=replication, progress=None if look is None else lambda _: look())
-    if result.summary["end"] == "interrupted":
-        raise KeyboardInterrupt
-    return measure(result.summary, metrics)
 
 
 class _Crew:
@@ -260,35 +242,3 @@ class _Lent(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return self._executor.submit(fn, *args, **kwargs)
-
-
-# -- in a worker
-
-
-class _Package(NamedTuple):
-    """A scenario on its way to the workers, each of which opens it once."""
-
-    key: str
-    versions: Mapping[str, str | None]
-    content: bytes
-
-
-@lru_cache(maxsize=8)
-def _packed(point: Point) -> _Package:
-    content = zlib.compress(pickle.dumps(point.scenario))
-    return _Package(hashlib.sha256(content).hexdigest(), dict(versions()), content)
-
-
-_opened: dict[str, Scenario] = {}
-MOST_OPENED = 8
-
-
-def _work(package: _Package, replication: int, metrics: tuple[Metric, ...]) -> Values:
-    if package.key not in _opened:
-        if package.versions != versions():
-            theirs = {name: found for name, found in versions().items() if found != package.versions.get(name)}
-            raise ExperimentError(f"a worker has other versions, which may give other runs: {theirs}")
-        while len(_opened) >= MOST_OPENED:
-            _opened.pop(next(iter(_opened)))
-        _opened[package.key] = pickle.loads(zlib.decompress(package.content))
-    return simulate(_opened[package.key], replication, metrics)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sim.experiment import metrics as named
+from sim.experiment.checks import metrics_of, points_of
 from sim.experiment.designs import Design, Setting, combine, setting
 from sim.experiment.effects import Effects, effects
 from sim.experiment.errors import ExperimentError
@@ -23,14 +23,11 @@ from sim.experiment.progress import Progress
 from sim.experiment.replications import HEADLINE
 from sim.experiment.store import TABLE, Store, open_store
 from sim.experiment.swept import Statistic, Sweep
-from sim.result.words import counted, some
-from sim.scenario.loader import ScenarioError, with_settings
 from sim.scenario.schema import Scenario
 from sim.scenario.write import bundle
 
 REPLICATIONS = 10
 FIGURES = "figures"
-PROBLEMS_SHOWN = 10
 
 Rows = list[tuple[Run, Values]]
 
@@ -81,8 +78,8 @@ def sweep(
         raise ExperimentError(f"expected at least one replication, got {n}")
     settings = [setting(path.strip(), given) for path, given in vary.items()]
     combined = combine(settings, design, points, scenario.seed)
-    there = _points(scenario, settings, combined, folder)
-    asked, notes = _metrics(there, settings, metrics)
+    there = points_of(scenario, settings, combined, folder)
+    asked, notes = metrics_of(there, settings, metrics)
     if points is not None and len(there) < points:
         notes.append(f"{points:,} points were asked for; the values give {len(there):,} different ones.")
     first = asked[0] if metrics else next((one for one in reversed(asked) if one.path.endswith(HEADLINE)), asked[0])
@@ -109,61 +106,6 @@ def sweep(
             found.files["table"] = store.directory / TABLE
             found.files.update(_figures(found, store, store.directory))
     return found
-
-
-def _points(
-    scenario: Scenario,
-    settings: Sequence[Setting],
-    combined: Sequence[tuple[dict[str, Any], dict[str, Any]]],
-    folder: Path | None,
-) -> list[Point]:
-    """All points, or all that is wrong with them."""
-    points = []
-    problems: dict[str, list[str]] = {}
-    for number, (shown, taken) in enumerate(combined, start=1):
-        try:
-            points.append(Point(with_settings(scenario, taken, folder), shown))
-        except ScenarioError as error:
-            for one in error.problems:
-                message = f"{one.path}: {one.message}" if one.path else one.message
-                problems.setdefault(message, []).append(f"point {number} of {len(combined)} ({_said(settings, shown)})")
-    if not problems:
-        return points
-    lines = []
-    for message, where in problems.items():
-        others = f" and {counted(len(where) - 1, 'other')}" if len(where) > 1 else ""
-        lines.append(f"{where[0]}{others}: {message}")
-    more = [f"... and {len(lines) - PROBLEMS_SHOWN:,} more"] if len(lines) > PROBLEMS_SHOWN else []
-    if len(lines) > 1:
-        lines.insert(0, f"{len(combined) - len(points):,} of {len(combined):,} points cannot be run; none has been")
-    raise ExperimentError("\n".join([*lines[: PROBLEMS_SHOWN + 1], *more]))
-
-
-def _metrics(
-    points: Sequence[Point], settings: Sequence[Setting], paths: Sequence[str] | None
-) -> tuple[list[Metric], list[str]]:
-    """The metrics that all points have, and what to say of others."""
-    if paths:
-        for number, point in enumerate(points, start=1):
-            try:
-                asked = named.find(point.scenario, paths)
-            except ExperimentError as error:
-                if number == 1:
-                    raise
-                where = f"point {number} of {len(points)} ({_said(settings, point.settings)})"
-                raise ExperimentError(f"{where}: {error}") from None
-        return asked, []
-    each = [named.defaults(point.scenario) for point in points]
-    every = list(dict.fromkeys(metric for metrics in each for metric in metrics))
-    asked = [metric for metric in every if all(metric in metrics for metrics in each)]
-    if not asked:
-        raise ExperimentError("the points have no channel with hosts and a release in common; name metrics to measure")
-    alone = [metric.path for metric in every if metric not in asked]
-    return asked, [f"Not at all points, and left out: {some(alone)}."] if alone else []
-
-
-def _said(settings: Sequence[Setting], values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{one.path}={one.said(values[one.path])}" for one in settings)
 
 
 def _swept(

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from sim.experiment import ExperimentError, execute
+from sim.experiment import ExperimentError
 from sim.experiment.execute import Workers, carry_out, simulate, workers_of
 from sim.experiment.metrics import find
 from sim.experiment.points import Point, Run
 from sim.experiment.store import Store
+from sim.experiment.work import packed, work
+from sim.result.files import versions
 from tests.experiment.conftest import TIME, TWENTY_HOSTS
 
 
@@ -155,9 +157,9 @@ def test_what_goes_wrong_in_a_run_is_told_with_the_run(one_host, metrics):
 
 
 def test_a_worker_with_other_versions_is_refused(one_host, metrics):
-    package = execute._packed(Point(one_host))._replace(key="not seen before", versions={"nixfleet-sim": "0.0"})
-    with pytest.raises(ExperimentError, match="a worker has other versions"):
-        execute._work(package, 0, tuple(metrics))
+    package = packed(Point(one_host))._replace(key="not seen before", versions={**versions(), "numpy": "1.0"})
+    with pytest.raises(ExperimentError, match=r"a worker has numpy [0-9.]+, not 1\.0: it may give other runs"):
+        work(package, 0, tuple(metrics))
 
 
 def test_an_interrupt_ends_a_run_in_this_process_and_leaves_no_values(endless):
