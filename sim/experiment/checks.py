@@ -41,7 +41,7 @@ def points_of(
         except ScenarioError as error:
             for one in error.problems:
                 message = f"{one.path}: {one.message}" if one.path else one.message
-                problems.setdefault(message, []).append(f"point {number} of {len(combined)} ({_said(settings, shown)})")
+                problems.setdefault(message, []).append(f"point {number} of {len(combined)} ({said(settings, shown)})")
     if not problems:
         return points
     lines = []
@@ -69,7 +69,7 @@ def metrics_of(
             except ExperimentError as error:
                 if number == 1:
                     raise
-                where = f"point {number} of {len(points)} ({_said(settings, point.settings)})"
+                where = f"point {number} of {len(points)} ({said(settings, point.settings)})"
                 raise ExperimentError(f"{where}: {error}") from None
         return asked, []
     each = [named.defaults(point.scenario) for point in points]
@@ -81,5 +81,6 @@ def metrics_of(
     return asked, [f"Not at all points, and left out: {some(alone)}."] if alone else []
 
 
-def _said(settings: Sequence[Setting], values: Mapping[str, Any]) -> str:
+def said(settings: Sequence[Setting], values: Mapping[str, Any]) -> str:
+    """A point in words, by the values of its settings."""
     return ", ".join(f"{one.path}={one.said(values[one.path])}" for one in settings)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sim.experiment.checks import metrics_of, points_of
+from sim.experiment.checks import metrics_of, points_of, said
 from sim.experiment.designs import Design, Setting, combine, setting
 from sim.experiment.effects import Effects, effects
 from sim.experiment.errors import ExperimentError
@@ -95,16 +95,17 @@ def sweep(
             for row in carry_out(runs, asked, crew, store, look):
                 rows.append(row)
                 if progress is not None:
-                    progress(_progress(rows, len(runs), known))
+                    progress(_progress(settings, rows, len(runs), known))
         except KeyboardInterrupt:
             if not rows:
                 raise
             interrupted = True
         found = _swept(scenario, settings, design, there, n, asked, first, rows, interrupted, notes)
-        store.write_table(found.table)
         if store.directory is not None:
+            # the table last: by it the next time knows that the figures are of it
+            found.files.update(_figures(found, store, store.directory, fresh=not store.has_table(found.table)))
             found.files["table"] = store.directory / TABLE
-            found.files.update(_figures(found, store, store.directory))
+            store.write_table(found.table)
     return found
 
 
@@ -203,10 +204,8 @@ def _response(
     return np.array([[one[place] for one in point[:runs]] for point in values], dtype=np.float64)
 
 
-def _figures(found: Sweep, store: Store, directory: Path) -> dict[str, Path]:
-    """The figure of each metric, as a file."""
-    from sim.plot import svg
-
+def _figures(found: Sweep, store: Store, directory: Path, *, fresh: bool) -> dict[str, Path]:
+    """The figure of each metric, as a file; one that is there is drawn again if the table is `fresh`."""
     (directory / FIGURES).mkdir(exist_ok=True)
     files: dict[str, Path] = {}
     for metric in found.asked:
@@ -214,11 +213,14 @@ def _figures(found: Sweep, store: Store, directory: Path) -> dict[str, Path]:
         if directory / FIGURES / name in files.values():
             name = f"{len(files)}-{name}"
         files[metric.path] = directory / FIGURES / name
-        store.write(Path(FIGURES) / name, svg(found.figure(metric.path)).encode() + b"\n")
+        if fresh or not files[metric.path].exists():
+            from sim.plot import svg
+
+            store.write(Path(FIGURES) / name, svg(found.figure(metric.path)).encode() + b"\n")
     return files
 
 
-def _progress(rows: Rows, of: int, known: int) -> Progress:
+def _progress(settings: Sequence[Setting], rows: Rows, of: int, known: int) -> Progress:
     point = rows[-1][0].point
-    where = ", ".join(f"{key}={value}" for key, value in point.settings.items())
-    return Progress(done=len(rows), known=min(known, len(rows)), of=of, fixed=True, says=lambda: where)
+    done = len(rows)
+    return Progress(done=done, known=min(known, done), of=of, fixed=True, says=lambda: said(settings, point.settings))

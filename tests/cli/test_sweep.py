@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests.cli.conftest import ROOT
 
 P99 = "rollouts.stable.time_to_converged_s.p99"
 ACTIVATION = "hosts.default.activation"
@@ -109,3 +113,18 @@ def test_the_directory_has_to_be_given(cli, small: Path) -> None:
     code, _, err = cli("sweep", small, "--vary", f"{ACTIVATION}=1s,2s")
     assert code == 2
     assert "Missing option '--out'" in err
+
+
+def test_ctrl_c_ends_it_with_what_is_known(command: list[str], small: Path, tmp_path: Path) -> None:
+    arguments = ["--vary", f"{ACTIVATION}=15s,10m", "-n", "100000", "--workers", "1", "--out", tmp_path / "out"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    process = subprocess.Popen([*command, "sweep", small, *arguments, "--metric", P99, "--json"], **pipes)
+    assert process.stderr is not None
+    # the first plain line of progress
+    assert " of 200,000 runs, " in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, f"table and figures in {tmp_path / 'out'}\n")
+    found = json.loads(out)
+    assert found["interrupted"]
+    assert len(pd.read_parquet(found["table"])) == found["runs"] > 0

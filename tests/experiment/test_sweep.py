@@ -203,6 +203,24 @@ def test_a_figure_of_each_metric_is_written(load, tmp_path):
     assert not list((tmp_path / "e").glob("**/*.partial"))
 
 
+def test_a_figure_is_drawn_again_if_it_is_gone_or_the_table_is_another(one_host, tmp_path):
+    def figure(n: int) -> bytes:
+        sweep(one_host, {MEAN: "1h,2h"}, n, metrics=[TIME], workers=1, out=tmp_path / "e")
+        return place.read_bytes()
+
+    place = tmp_path / "e" / "figures" / f"{TIME}.svg"
+    first = figure(2)
+    place.unlink()
+    assert figure(2) == first
+    assert figure(3) != first
+    assert figure(2) == first
+    place.write_bytes(b"drawn but once")
+    assert figure(2) == b"drawn but once"
+    # as one that was killed before the table was there
+    (tmp_path / "e" / "table.parquet").unlink()
+    assert figure(2) == first
+
+
 def test_settings_that_change_nothing(load):
     found = sweep(load(TWENTY_HOSTS), {"rules.deferred": "converged,strict"}, 2, metrics=[P99], workers=1)
     said = found.describe()
