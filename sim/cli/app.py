@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import bench, check, conform, replicate, report, run, start, trace
+from sim.cli import bench, check, compare, conform, replicate, report, run, start, sweep, trace
 
 
 class _Commands(TyperGroup):
@@ -34,6 +34,8 @@ Examples:
   nixfleet-sim check my.yaml                what is wrong or odd about it
   nixfleet-sim run my.yaml                  simulate it
   nixfleet-sim replicate my.yaml            simulate it many times
+  nixfleet-sim compare my.yaml --b rules.deferred=strict
+  nixfleet-sim sweep my.yaml --vary control_plane.plan_tick=15s,60s --out results/tick
   nixfleet-sim bench check baseline.json    has anything got worse?
   nixfleet-sim run my.yaml --set rules.deferred=strict --seed 2 --out results/strict
 
@@ -71,6 +73,8 @@ app.command("conform", help=conform.HELP, short_help="Run conformance vectors ag
 app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
     replicate.replicate
 )
+app.command("compare", help=compare.HELP, short_help="Compare two settings under the same luck.")(compare.compare)
+app.command("sweep", help=sweep.HELP, short_help="Run it under many settings: which of them matter?")(sweep.sweep)
 benches = typer.Typer(
     cls=_Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, context_settings=_CONTEXT
 )

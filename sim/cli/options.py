@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sim.scenario.schema import Scenario
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML or JSON).")]
 Seed = Annotated[
@@ -26,6 +29,16 @@ Until = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no lints, only errors and the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="PATH",
+        show_default=False,
+        help="What to measure, e.g. rollouts.stable.terminal_at_s. May be given many times. Without it: throughput of "
+        "each wave, times to converge, exposure.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -58,8 +71,9 @@ def share(given: str | None, option: str) -> float | None:
     return found
 
 
-def settings(given: list[str] | None, **named: object) -> dict[str, object]:
-    """The `--set` options, and those with a name of their own where given, as the loader takes them.
+def settings(given: list[str] | None, *, option: str = "--set", **named: object) -> dict[str, object]:
+    """The `--set` options (or those called `option`), and those with a name of their own where given, as the loader
+    takes them.
 
     Of two values for one setting the later counts, and an option of its own before `--set`.
     """
@@ -68,8 +82,23 @@ def settings(given: list[str] | None, **named: object) -> dict[str, object]:
         key, sign, value = one.partition("=")
         if not sign or not key.strip():
             raise typer.BadParameter(
-                f"{one!r}: expected KEY=VALUE, such as rules.deferred=strict", param_hint="'--set'"
+                f"{one!r}: expected KEY=VALUE, such as rules.deferred=strict", param_hint=f"'{option}'"
             )
         found[key.strip()] = value
     found.update((key, value) for key, value in named.items() if value is not None)
     return found
+
+
+def under(scenario: Scenario, changes: dict[str, object], folder: Path, option: str) -> Scenario:
+    """The scenario under the settings of an option; what is wrong with them is told of that option."""
+    if not changes:
+        return scenario
+    from msgspec.structs import replace
+
+    from sim.scenario.loader import ScenarioError, with_settings
+
+    try:
+        return with_settings(scenario, changes, folder)
+    except ScenarioError as error:
+        told = [replace(one, file=one.file.replace("--set ", f"{option} ")) for one in error.problems]
+        raise ScenarioError(told) from None

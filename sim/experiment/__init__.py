@@ -6,9 +6,26 @@ Legal here: numpy, pandas, scipy, files (only in `store` and `baseline`), proces
 """
 
 from sim.experiment.baseline import Baseline, record
+from sim.experiment.comparing import compare
+from sim.experiment.comparison import Comparison
 from sim.experiment.errors import ExperimentError
 from sim.experiment.progress import Progress
 from sim.experiment.regression import Check, check
 from sim.experiment.replications import Replications, replicate
+from sim.experiment.sweeping import sweep
+from sim.experiment.swept import Sweep
 
-__all__ = ["Baseline", "Check", "ExperimentError", "Progress", "Replications", "check", "record", "replicate"]
+__all__ = [
+    "Baseline",
+    "Check",
+    "Comparison",
+    "ExperimentError",
+    "Progress",
+    "Replications",
+    "Sweep",
+    "check",
+    "compare",
+    "record",
+    "replicate",
+    "sweep",
+]

@@ -108,11 +108,11 @@ class Narrowing:
         """What `width` is about, and how wide it is."""
         count = len(self.values)
         if not self._censored:
-            return "mean", _relative(self.half_width, self.mean)
+            return "mean", relative(self.half_width, self.mean)
         median, around = intervals.quantile(self.values, 0.5, beyond=self.metric.kind.beyond)
         half = intervals.half_width(around)
         if median is not None and half is not None:
-            return "median", _relative(half, median)
+            return "median", relative(half, median)
         low, high = intervals.share(count - self._censored, count)[1]
         return "share", (high - low) / 2
 
@@ -120,10 +120,16 @@ class Narrowing:
 class Enough:
     """Whether there have been enough runs: fed the values of one after the other."""
 
-    def __init__(self, metrics: Sequence[Metric], judged: Sequence[int], precision: float | None):
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        judged: Sequence[int],
+        precision: float | None,
+        narrowing: Sequence[Narrowing] | None = None,
+    ):
         """`judged`: the places of the metrics that are to be narrow; `precision`: relative half-width, None for never
-        enough."""
-        self.narrowing = [Narrowing(metric) for metric in metrics]
+        enough; `narrowing`: what narrows, of each metric, if it is not the metric itself."""
+        self.narrowing = [Narrowing(metric) for metric in metrics] if narrowing is None else list(narrowing)
         self.judged = list(judged)
         self.precision = precision
         self.runs = 0
@@ -160,7 +166,8 @@ def _look_ahead(runs: int) -> int:
     return AHEAD * max(runs, 100) // 100
 
 
-def _relative(half: float | None, centre: float) -> float:
+def relative(half: float | None, centre: float) -> float:
+    """Half an interval relative to what it is about; infinite where either is unknown or nothing to be relative to."""
     if half is None:
         return math.inf
     if half == 0.0:

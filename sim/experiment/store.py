@@ -59,12 +59,19 @@ class Store:
             if os.write(self._journal, line) != len(line):
                 raise ExperimentError(f"{self.directory}: no room left to write; make some and give the command again")
 
+    def has_table(self, table: pd.DataFrame) -> bool:
+        """Whether the directory has this very table."""
+        place = None if self.directory is None else self.directory / TABLE
+        return place is not None and place.exists() and place.read_bytes() == _parquet(table)
+
     def write_table(self, table: pd.DataFrame) -> None:
         """Put the experiment's table into the directory, if there is one."""
+        self.write(TABLE, _parquet(table))
+
+    def write(self, name: str | Path, content: bytes) -> None:
+        """Put another file into the directory, if there is one, in one step."""
         if self.directory is not None:
-            sink = pa.BufferOutputStream()
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
-            replace_file(self.directory / TABLE, sink.getvalue().to_pybytes())
+            replace_file(self.directory / name, content)
 
     def close(self) -> None:
         """Let others have the directory."""
@@ -225,6 +232,13 @@ def _read(path: Path, width: int) -> dict[tuple[str, int], Values]:
             raise ExperimentError(f"{path}, line {number}: {why}; delete the line")
         found[key] = row.values
     return found
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.experiment.moved import ALPHA, Change
 from sim.experiment.wording import Scale, columns, percent
-from sim.result.trace import moment
+from sim.result.sentences import moment
 from sim.result.words import counted, some
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes;
-`timeline` takes a host, too.
+`timeline` takes a host, too. Those of a sweep (`response`, `responses`) take its table.
 
 Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
 Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
@@ -13,6 +13,7 @@ from sim.plot.files import save, svg
 from sim.plot.gates import blocked_by_gate
 from sim.plot.load import control_plane_load
 from sim.plot.phases import waves
+from sim.plot.responses import response, responses
 from sim.plot.states import states_over_time
 from sim.plot.style import STATES
 from sim.plot.timeline import timeline
@@ -22,6 +23,8 @@ __all__ = [
     "blocked_by_gate",
     "control_plane_load",
     "converged_share",
+    "response",
+    "responses",
     "save",
     "states_over_time",
     "svg",

@@ -83,6 +83,9 @@ RUNS: tuple[LineStyle, LineStyle] = ("solid", (0, (4, 2)))
 
 DASHES: tuple[LineStyle, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
 
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""Points of rows that stand side by side."""
+
 
 def lines(count: int) -> list[Line]:
     """Looks for lines that have an order but no state: dark to light along cividis, as far as still shows on white,
