@@ -58,7 +58,7 @@ def compare(result: Result, against: Result) -> Comparison:
     ours = {rollout["rollout_id"]: rollout for rollout in result.summary["rollouts"]}
     theirs = {rollout["rollout_id"]: rollout for rollout in against.summary["rollouts"]}
     matched = [(rollout, theirs[name]) for name, rollout in ours.items() if name in theirs]
-    ends = [_end(*pair, lead) for pair in matched]
+    ends = _ends(matched, lead)
     sentences = [*ends, *(_exposed(*pair, lead) for pair in matched)]
     sentences += _unmatched([name for name in ours if name not in theirs], "this run", there)
     sentences += _unmatched([name for name in theirs if name not in ours], there, "this run")
@@ -68,7 +68,7 @@ def compare(result: Result, against: Result) -> Comparison:
     rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
     more = {
         "duration": ends,
-        "deferred": [_unverified(*pair, lead) for pair in matched] if rules[0] != rules[1] else [],
+        "deferred": _unverified(matched, lead) if rules[0] != rules[1] else [],
         "bad-release": [said for pair in matched if (said := _bad(*pair, lead))],
         "control-plane": [_load(result.summary, against.summary, lead)],
     }
@@ -118,6 +118,21 @@ def _names(result: Result, against: Result, settings: list[Row]) -> tuple[str, s
     return names if names[0] != names[1] else ("this run", "the other run")
 
 
+def _ends(matched: list[tuple[dict[str, Any], dict[str, Any]]], lead: str) -> list[str]:
+    """A sentence for each rollout, those that end alike in one."""
+    alike = [pair for pair in matched if _as_long(*pair)]
+    said = [_end(*pair, lead) for pair in matched if len(alike) < 2 or pair not in alike]
+    if len(alike) < 2:
+        return said
+    which = f"the other {len(alike):,} rollouts take" if said else f"all {len(alike):,} rollouts take"
+    return [*said, f"{lead}, {which} as long."]
+
+
+def _as_long(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in (one, other))
+    return here is not None and then is not None and isclose(here, then, abs_tol=1e-6)
+
+
 def _end(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     """`With deferred=strict, stable@r1 ends 4d6h later: after 5d6h, not 23h48m.`"""
     name = one["rollout_id"]
@@ -128,7 +143,7 @@ def _end(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
         return f"{lead}, {name} does not finish: {outcome(other)}."
     if here is None:
         return f"{lead}, {name} finishes in {duration(then)}."
-    if isclose(here, then, abs_tol=1e-6):
+    if _as_long(one, other):
         return f"{lead}, {name} takes as long: {duration(then)}."
     words = duration(here), duration(then)
     instead = f": after {words[1]}, not {words[0]}" if words[0] != words[1] else f", after {words[1]}"
@@ -145,9 +160,14 @@ def _exposed(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     return f"{took}; {lead[:1].lower()}{lead[1:]} {those}."
 
 
-def _unverified(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
-    took = other["exposure"]["took_before_verified"]
-    return f"{lead}, {of_hosts(took, other['hosts'])} took {one['rollout_id']} so early."
+def _unverified(matched: list[tuple[dict[str, Any], dict[str, Any]]], lead: str) -> list[str]:
+    """How many took a release before the earlier waves were verified, of the rollouts in which that differs."""
+    key = "took_before_verified"
+    return [
+        f"{lead}, {of_hosts(other['exposure'][key], other['hosts'])} took {one['rollout_id']} so early."
+        for one, other in matched
+        if one["exposure"][key] != other["exposure"][key]
+    ]
 
 
 def _gained(result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]) -> float | None:

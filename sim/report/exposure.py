@@ -34,8 +34,12 @@ def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
     if not waited:
         said = "No host put a release off to its next reboot, so the rule made no difference."
         return Answer("deferred", question, "no difference here", [said])
-    sentences = [f"{sentence(of_hosts(waited, len(frame)))} put the release off to the next reboot."]
-    took = sum(rollout["exposure"]["took_before_verified"] for rollout in result.summary["rollouts"])
+    several = len(result.summary["rollouts"]) > 1
+    hosts = frame.loc[frame["deferred_at"].notna(), "host"].nunique()
+    of_all = sentence(of_hosts(hosts, frame["host"].nunique()))
+    sentences = [f"{of_all} put {'a' if several else 'the'} release off to the next reboot."]
+    exposed = [one for one in result.summary["rollouts"] if one["exposure"]["took_before_verified"]]
+    took = sum(one["exposure"]["took_before_verified"] for one in exposed)
     if strict:
         sentences.append(
             "In this run a deferred host does not count as done (rules.deferred=strict): nothing is risked, and each "
@@ -48,9 +52,10 @@ def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
     if not strict and not gains:
         sentences.append("No wave started the earlier for it, so it gained nothing.")
     if took:
+        what = listed([rollout["rollout_id"] for rollout in exposed][:MOST]) if several else "the release"
         sentences.append(
-            f"The risk: {of_hosts(took, len(frame))} took the release before every host of the waves before theirs "
-            "had converged on it."
+            f"The risk: {of_hosts(took, sum(rollout['hosts'] for rollout in exposed))} took {what} before every host "
+            "of the waves before theirs had converged on it."
         )
     else:
         sentences.append("No host took the release before every host of the waves before its own had converged on it.")

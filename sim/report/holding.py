@@ -58,7 +58,15 @@ def what_holds(result: Result) -> Answer:
         sentences += _last(result, main)
     if not sentences:
         sentences = ["Nothing: every host ran the release as soon as it was opened."]
-    return Answer("holding", question, "stalled" if stalled else short or "nothing", sentences)
+    return Answer("holding", question, _stall(stalled[0]) if stalled else short or "nothing", sentences)
+
+
+def _stall(rollout: dict[str, Any]) -> str:
+    """`stable waits for web-1`: who holds a stalled rollout, where that is one."""
+    culprits = {name for waiting in rollout["stalled"]["waiting_for"] for name in waiting["culprits"]}
+    return (
+        f"{rollout['channel']} waits for {culprits.pop()}" if len(culprits) == 1 else f"{rollout['channel']} is stalled"
+    )
 
 
 def _gates(result: Result, rollout_id: str) -> str:

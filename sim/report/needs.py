@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sim.reducer.records import STATES
 from sim.result import ResultError
 from sim.result.measures import PARTS
 
@@ -19,26 +18,17 @@ ROLLOUT = (
 )
 WAVE = ("index", "hosts", "opened_at_s", "eligible_at_s", "converged_at_s", "verified_at_promotion", "parts")
 LOAD = ("reports", "heartbeats", "dispatches_queued", "dispatches_requeued", "event_log_rows", "rejected")
-FRAMES: dict[str, tuple[str, ...]] = {
-    "hosts": (
-        *("rollout_id", "host", "wave", "state", "blocked_s", "probe_fails", "queued_at", "failing_s"),
-        *(f"{state.lower()}_{kind}" for state in STATES for kind in ("at", "s")),
-    ),
-    "transitions": ("rollout_id", "host", "from", "to", "at"),
-    "waves": ("rollout_id", "wave", "hosts", "opened_at", "first_dispatch_at", "eligible_at", "converged_at"),
-    "rollouts": ("rollout_id", "channel", "ref", "hosts", "opened_at", "terminal_at", "superseded_at"),
-    "gates": ("rollout_id", "wave", "gate", "hosts", "blocked_s", "culprit"),
-    "timeline": ("at", "rollout_id", *STATES),
-    "load": ("at", "heartbeats"),
-}
+FRAMES = ("hosts", "transitions", "waves", "rollouts", "gates", "timeline", "load")
 
 
 def check(result: Result) -> None:
-    """Look whether all is there.
+    """Look whether all is there; reading a frame looks at its columns.
 
     Raises:
         ResultError: something is missing; the message names it.
     """
+    for name in FRAMES:
+        getattr(result, name)
     try:
         missing = list(_missing(result))
     except (TypeError, AttributeError) as error:
@@ -57,6 +47,3 @@ def _missing(result: Result) -> Iterator[str]:
         for wave in rollout.get("waves", []):
             yield from (f"summary.waves.{key}" for key in WAVE if key not in wave)
             yield from (f"summary.waves.parts.{part}" for part in PARTS if part not in wave.get("parts", PARTS))
-    for name, columns in FRAMES.items():
-        there = getattr(result, name).columns
-        yield from (f"{name}.{column}" for column in columns if column not in there)

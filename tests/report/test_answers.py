@@ -70,7 +70,7 @@ def test_how_long_in_odd_cases(told, name, short, words):
 
 def test_a_stall_is_told_with_its_culprits_and_what_to_do(told):
     short, text = told("stalled")["holding"]
-    assert short == "stalled"
+    assert short == "office is stalled"
     assert "waiting for lab-00000 (not in this rollout)" in text
     assert "What to do: the wave is left when" in text
 
