@@ -128,8 +128,7 @@ class Capacity:
             [
                 f"{self.scenario.name}: {first}",
                 *more,
-                f"{counted(len(self.table), 'run')} of {counted(len(self.tried), 'value')}, seed {self.scenario.seed}: "
-                f"{self._why()}",
+                f"{self._effort()}, seed {self.scenario.seed}: {self._why()}",
                 *([f"goal {number}: {_said(goal)}" for number, goal in enumerate(self.goals, 1)] if several else []),
                 "",
                 *(f"  {line}" for line in self._lines()),
@@ -165,16 +164,15 @@ class Capacity:
 
     def _binds(self) -> str:
         at = self.neighbour if self.answer is not None else self.judged
-        bound = [(goal, place) for place, goal in enumerate(self.goals) if self.binding[place]]
-        if not bound or at is None:
+        if at is None or not any(self.binding):
             return ""
         where = self.values.said(at.value)
-        held = " and ".join(
-            (f"{_said(goal)} binds: it is so " if self.answer is not None else f"{_said(goal)}: it is so ")
-            + f"in {at.hits[place]:,} of {counted(at.runs, 'run')}"
-            for goal, place in bound
-        )
-        return f"at {where}, {held}"
+        held = [
+            f"{_said(goal)}: at {where} it is so in {hits:,} of {counted(at.runs, 'run')}"
+            for goal, hits, binds in zip(self.goals, at.hits, self.binding, strict=True)
+            if binds
+        ]
+        return f"what {'binds' if self.answer is not None else 'fails'} is {', and '.join(held)}"
 
     def _bottleneck(self) -> str:
         narrow = self.bottleneck
@@ -198,19 +196,21 @@ class Capacity:
         if not self.surprises:
             return ""
         meets, fails = (self.values.said(value) for value in self.surprises[0])
-        said = f"not monotone: {meets} meets, {fails} does not"
         if self.ending == "first":
             other = "smallest" if self.largest else "largest"
-            return f"{said}; if {better} values do worse, it is the {other} that is to be looked for"
-        return f"{said}; other values between those tried may meet, too, and a sweep shows which"
+            return f"{fails} does not meet: if {better} values do worse, look for the {other}"
+        return f"not monotone: {meets} meets, {fails} does not; other values may meet, too, and a sweep shows which"
+
+    def _effort(self) -> str:
+        return f"{counted(len(self.table), 'run')} of {counted(len(self.tried), 'value')}"
 
     def _why(self) -> str:
         if self.interrupted:
             return "interrupted; the same command with the same directory goes on"
         each = (1 - self.confidence) / self.at_most
-        aside = f"shares within {percent(self.margin)} of a goal's may go either way"
+        aside = f"shares within {_given(self.margin)} of a goal's may go either way"
         return (
-            f"enough for {percent(self.confidence)} confidence that no verdict is wrong ({percent(each)} of error for "
+            f"enough for {_given(self.confidence)} confidence that no verdict is wrong ({percent(each)} of error for "
             f"each of at most {self.at_most}); {aside}"
         )
 
@@ -236,5 +236,9 @@ class Capacity:
 
 
 def _said(goal: Goal) -> str:
-    text = goal.text.rpartition(" in ")[0] or goal.text
-    return f"{text} in {percent(goal.share)} of the runs"
+    return f"{goal.asks} in {_given(goal.share)} of the runs"
+
+
+def _given(share: float) -> str:
+    """A share that somebody gave, as they gave it."""
+    return f"{100 * share:.10g} %"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from typing import Literal
 
 from sim.experiment.sequential import ShareTest, Verdict, least_runs
@@ -149,14 +150,13 @@ class Search:
         """Look where none is expected to meet, in the middle of the widest gaps between those tried."""
         for _ in range(CHECKS):
             places = [place for place in sorted(self.tried) if place <= below]
-            width, left = max(((b - a, a) for a, b in zip(places, places[1:], strict=False)), default=(0, 0))
+            width, left = max(((b - a, a) for a, b in pairwise(places)), default=(0, 0))
             if width < 2:
                 return
             place = left + width // 2
-            if (
-                self._look(place, self.wanted).verdict(self.wanted) == "meets"
-                and self._look(place).verdict() == "meets"
-            ):
+            if self._look(place, self.wanted).verdict(self.wanted) != "meets":
+                continue
+            if self._look(place).verdict() == "meets":
                 self.answer, self.ending = place, "found"
                 return
 

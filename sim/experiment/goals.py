@@ -31,11 +31,14 @@ class Goal(NamedTuple):
     """A metric is to be so in at least this share of the runs."""
 
     text: str
+    """As it was given."""
     metric: Metric
     sign: str
     value: float
     """In the metric's own unit: seconds, a share from 0 to 1."""
     share: float
+    asks: str
+    """What it asks of a run, in words."""
 
     def holds(self, value: float | None) -> bool:
         """Whether a run with this value of the metric is as asked; None counts as beyond all others."""
@@ -53,7 +56,7 @@ def goals(scenario: Scenario, given: Sequence[str]) -> list[Goal]:
         raise ExperimentError(f"expected a goal: {FORM}")
     found = [_goal(scenario, text.strip()) for text in given]
     for one in found:
-        if sum(other[1:] == one[1:] for other in found) > 1:
+        if sum(other[1:5] == one[1:5] for other in found) > 1:
             raise ExperimentError(f"the goal {one.text!r} is there twice")
     return found
 
@@ -71,7 +74,8 @@ def _goal(scenario: Scenario, text: str) -> Goal:
         raise ExperimentError(f"the goal {text!r}: {error}") from None
     value = _value(text, parts.start("value"), parts["value"], metric)
     share = SHARE if parts["share"] is None else _share(text, parts.start("share"), parts["share"])
-    return Goal(text, metric, parts["sign"], value, share)
+    asks = f"{metric.path} {parts['sign']} {parts['value']}"
+    return Goal(text, metric, parts["sign"], value, share, asks)
 
 
 def _value(text: str, at: int, given: str, metric: Metric) -> float:

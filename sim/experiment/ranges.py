@@ -122,16 +122,18 @@ def _told(error: ScenarioError, path: str, value: str) -> str:
 
 def _kind(scenario: Scenario, path: str, between: tuple[Any, Any]) -> Kind:
     keys = tuple(path.split("."))
-    found = [kind for keyed in _schemas(keys) for kind in _kinds(keyed)]
+    known = list(_schemas(keys))
+    found = [kind for keyed in known for kind in _kinds(keyed)]
     if not found:
         present = _present(scenario, keys)
         if isinstance(present, (int, float)) and not isinstance(present, bool):
             return "number"
-        try:
-            # the loader says best what is wrong with a path that leads nowhere
-            with_settings(scenario, {path: between[0]})
-        except ScenarioError as error:
-            raise ExperimentError(_told(error, path, str(between[0]))) from None
+        if not known:
+            try:
+                # the loader says best what is wrong with a path that leads nowhere
+                with_settings(scenario, {path: between[0]})
+            except ScenarioError as error:
+                raise ExperimentError(_told(error, path, str(between[0]))) from None
         raise ExperimentError(
             f"{path} cannot be searched: expected a setting that holds a whole number, a duration, a percentage or a "
             "number"

@@ -4,8 +4,8 @@ Two one-sided sequential tests at once, each a mixture of Wald's probability rat
 Hypotheses", 1945; the mixture is Robbins', 1970). To meet, the runs have to speak against every share up to `low`; to
 fail, against every share from `high` on. Each ratio has a mean of at most 1 where what it speaks against is true, so by
 Ville's inequality the chance that it ever reaches 1/error is at most that error, however often one looks. Half the
-weight is on the other end of the zone between `low` and `high`, so that a share in there is decided, too, one way or the
-other; the rest is beyond it, so that a share far away is decided in few runs.
+weight is on the other end of the zone between `low` and `high`, so that a share in there is decided, too, one way or
+the other; the rest is beyond it, so that a share far away is decided in few runs.
 """
 
 from __future__ import annotations
