@@ -9,11 +9,11 @@ TESTFLAGS ?= -n auto
 LABFLAGS ?=
 REGRESSION := quickstart deferred-kernel bad-release channel-chain flaky-probes superseded
 .DEFAULT_GOAL := help
-.PHONY: help install browser demo lab test test-fast lint format bench regression baseline clean
+.PHONY: help install browser demo picture lab test test-fast lint format bench regression baseline clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo       the quickstart: a three-channel fleet rolls out, explained'
+	@echo 'make demo       the quickstart: a three-channel fleet rolls out, explained; and a report of it'
 	@echo 'make lab        the notebooks, in JupyterLab; make lab LABFLAGS=--no-browser'
 	@echo 'make test       every test          make test-fast  without the slow ones'
 	@echo 'make lint       ruff and mypy       make format     let ruff write the style'
@@ -25,6 +25,15 @@ install: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/nixfleet-sim run scenarios/quickstart.yaml
+	$(BIN)/nixfleet-sim run scenarios/kernel-and-fault.yaml --quiet --out out/demo
+	$(BIN)/nixfleet-sim run scenarios/kernel-and-fault.yaml --set rules.deferred=strict --quiet --out out/demo-strict
+	$(BIN)/nixfleet-sim report out/demo --against out/demo-strict -o out/demo.html
+
+# the picture in README.md: the first screen of that report
+picture: demo browser
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
+	  --force-device-scale-factor=1 --user-data-dir="$$(mktemp -d)" --window-size=1280,1060 \
+	  --screenshot="$(CURDIR)/docs/report.png" "file://$(CURDIR)/out/demo.html"
 
 lab: $(VENV)/installed-lab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LABFLAGS)

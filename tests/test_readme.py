@@ -17,7 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -148,10 +148,22 @@ def in_process(arguments: list[str]) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-def recipe(target: str) -> str:
-    """The one command of a make target, as make prints it."""
-    [(_, line)] = re.findall(rf"^{target}:(.*)\n\t(.*)\n(?!\t)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    return line.replace("$(BIN)", ".venv/bin")
+def recipe(target: str) -> list[str]:
+    """The commands of a make target, as make prints them."""
+    [lines] = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return [line.strip().replace("$(BIN)", ".venv/bin") for line in lines.splitlines()]
+
+
+def make(target: str) -> str:
+    """What make prints: the target's commands and what they say."""
+    printed = ""
+    for command in recipe(target):
+        program, *arguments = shlex.split(command)
+        assert Path(program).name == "nixfleet-sim"
+        code, said = as_module(arguments)
+        assert code == 0, f"{command}: exit code {code}\n{said}"
+        printed += f"{command}\n{said}"
+    return printed
 
 
 def run_console(block: Block) -> None:
@@ -160,14 +172,11 @@ def run_console(block: Block) -> None:
     for number, (command, shown, at) in enumerate(given):
         if command == "make test":
             continue
-        run: Callable[[list[str]], tuple[int, str]] = in_process
-        before = ""
-        if command == "make demo":
-            command, run = recipe("demo"), as_module
-            before = f"{command}\n"
         words = [name for word in shlex.split(command) for name in (sorted(glob(word)) if "*" in word else [word])]
         where = f"line {at}"
         match words:
+            case ["make", target]:
+                real = make(target)
             case ["echo", "$?"]:
                 real = f"{code}\n"
             case ["ls", directory]:
@@ -176,7 +185,7 @@ def run_console(block: Block) -> None:
                 target = None
                 if arguments[-2:-1] == [">"]:
                     *arguments, _, target = arguments
-                code, real = run(arguments)
+                code, real = in_process(arguments)
                 if target is not None:
                     Path(target).write_text(real)
                     real = ""
@@ -184,7 +193,7 @@ def run_console(block: Block) -> None:
                 assert asked or code == 0, f"README.md, {where}: exit code {code}\n{real}"
             case _:
                 pytest.fail(f"README.md, {where}: nothing here can run {command!r}")
-        shows(shown, before + real, where)
+        shows(shown, real, where)
 
 
 def ours(data: Any) -> Iterator[list[str]]:

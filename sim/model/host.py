@@ -166,7 +166,10 @@ class Host:
             return
         world = self.world
         self.online = online
-        self.presence += ((world.clock.now, online),)
+        if isinstance(self.presence, list):
+            self.presence.append((world.clock.now, online))
+        else:
+            self.presence = [*self.presence, (world.clock.now, online)]
         world.online_count += 1 if online else -1
         if world.journal is not None:
             world.journal.host_event(world.clock.now, self, "online" if online else "offline", {})

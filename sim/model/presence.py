@@ -1,9 +1,13 @@
-"""What a host was at some time: online or not, and on which closure; told by tuples of (since, what), in order."""
+"""What a host was at some time: online or not, and on which closure; told by pairs of (since, what), in order."""
 
 from __future__ import annotations
 
-Presence = tuple[tuple[float, bool], ...]
-"""Since when (s) a host is online or not."""
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
+
+Presence = Sequence[tuple[float, bool]]
+"""Since when (s) a host is online or not; a tuple that hosts share until one of them goes offline, then a list."""
 Closures = tuple[tuple[float, str], ...]
 """Since when (s) a host runs which closure."""
 ALWAYS_ONLINE: Presence = ((-1.0, True),)
@@ -11,12 +15,8 @@ ALWAYS_ONLINE: Presence = ((-1.0, True),)
 
 def was_online(presence: Presence, at: float) -> bool:
     """Whether the host was online at time `at` (s), changes of that instant included."""
-    online = False
-    for since, state in presence:
-        if since > at:
-            break
-        online = state
-    return online
+    place = bisect_right(presence, at, key=itemgetter(0))
+    return place > 0 and presence[place - 1][1]
 
 
 def ran_at(closures: Closures, at: float) -> str:

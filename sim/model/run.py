@@ -164,7 +164,7 @@ def _set_up(world: World) -> None:
                 host.available = host.online = False
                 if world.journal is not None:
                     world.journal.host_event(0.0, host, "offline", {})
-                host.presence = ((-1.0, False),)
+                host.presence = [(-1.0, False)]
                 world.online_count -= 1
             env.process(host.availability(stays))
         world.recurrence.start(host)

@@ -18,6 +18,10 @@ from sim.scenario.reading import read_artifact, read_text
 from sim.scenario.schema import Match, Scenario
 from sim.scenario.units import format_duration
 
+PERIODS = ("plan_tick", "manifest_poll", "heartbeat", "advance_tick")
+MANY = 10_000_000
+"""Times that one clock may fall due in a run before that looks like a mistake."""
+
 __all__ = ["Lint", "ScenarioError", "lint_artifact", "lint_file", "lint_scenario"]
 
 
@@ -76,6 +80,11 @@ def _lint_rest(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:
             oldest = format_duration(plane.manifest_max_age)
             text = f"{how}, and hosts refuse one older than {oldest}: dispatches will be refused"
             yield Lint("warning", "control_plane.resign", text)
+    for key in PERIODS:
+        times = scenario.until / getattr(plane, key)
+        if times > MANY:
+            what = f"{times:,.0f} times to the end of the run ({format_duration(scenario.until)}), which may take hours"
+            yield Lint("warning", f"control_plane.{key}", f"falls due {what}; is a unit missing?")
     selectors: dict[str, Match | None] = {f"probes.{n}.match": probe.match for n, probe in enumerate(scenario.probes)}
     selectors |= {f"hosts.overrides.{n}.match": one.match for n, one in enumerate(scenario.hosts.overrides)}
     selectors |= {

@@ -484,3 +484,26 @@ def test_both_fidelities_agree_where_messages_are_slow(tmp_path: Path, seed: int
 def test_both_fidelities_agree_on_many_ties(tmp_path: Path, block: int, slow: bool) -> None:
     for seed in range(52_000 + 50 * block, 52_050 + 50 * block):
         compare_fidelities(seed, tmp_path, slow)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_fidelities_agree_on_hosts_that_boot_while_they_come_and_go(tmp_path: Path, seed: int) -> None:
+    hosts = {
+        "network_delay": 10,
+        "activation": 0,
+        "defer": {"probability": 1},
+        "reboot": 0,
+        "online": {"up": 60, "down": {"dist": "lognormal", "median": 60.0, "p95": 90}},
+    }
+    data = {
+        "fleet": {"generate": {"channels": {"b": {"hosts": 2, "policy": "q"}}, "policies": {"q": {}}}},
+        "hosts": {"default": hosts},
+        "control_plane": {"default_soak": 0},
+    }
+    results = {}
+    for fidelity in ("full", "events"):
+        path = tmp_path / f"{fidelity}.yaml"
+        path.write_text(json.dumps({**data, "fidelity": fidelity, "seed": seed, "until": "1d"}))
+        results[fidelity] = sim.run(sim.load(path))
+    assert rows(results["full"].transitions) == rows(results["events"].transitions)
+    agree(results["full"], results["events"])

@@ -75,7 +75,8 @@ def run(path: Path, scratch: Path) -> list[Any]:
     of which two kernels that start at once could pick the same."""
     manager = AsyncKernelManager(transport="ipc", connection_file=str(scratch / "kernel.json"))
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    NotebookClient(notebook, km=manager, resources={"metadata": {"path": str(path.parent)}}).execute()
+    client = NotebookClient(notebook, km=manager, resources={"metadata": {"path": str(path.parent)}})
+    client.execute(cleanup_kc=True)  # or a kernel that is handed in would be left running, its sockets open
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 

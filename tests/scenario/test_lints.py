@@ -563,3 +563,20 @@ def test_an_artifact_of_a_hundred_thousand_hosts(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("fleet: {resolved: a.json}\n")
     assert lint_file(tmp_path / "a.json") == ("artifact", [])
     assert lint_file(tmp_path / "a.yaml") == ("scenario", [])
+
+
+def test_a_clock_that_falls_due_too_often_looks_like_a_mistake(tmp_path: Path) -> None:
+    def found(settings: str) -> list[tuple[str, str]]:
+        path = tmp_path / "s.yaml"
+        fleet = "{generate: {channels: {a: {hosts: 1, policy: p}}, policies: {p: {}}}}"
+        path.write_text(f"fleet: {fleet}\nuntil: 7d\ncontrol_plane: {settings}\n")
+        return [(lint.place, lint.text) for lint in lint_file(path)[1]]
+
+    assert found("{plan_tick: 1s}") == []
+    # 7 d are 604,800 s, and 1024 heartbeats in each are 619,315,200
+    assert found("{heartbeat: 0.0009765625}") == [
+        (
+            "control_plane.heartbeat",
+            "falls due 619,315,200 times to the end of the run (7d), which may take hours; is a unit missing?",
+        )
+    ]
