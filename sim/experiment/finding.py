@@ -98,7 +98,7 @@ def capacity(
             yield tuple(one.holds(row[1][asked.index(one.metric)]) for one in wanted)
             if progress is not None:
                 done = sum(map(len, rows.values()))
-                progress(_progress(search, said, place, done, known))
+                progress(_progress(search, said, index, place, done, known))
 
     search = Search(values.size, [one.share for one in wanted], outcomes, confidence=confidence, margin=margin)
     narrow: Bottleneck | None = None
@@ -180,13 +180,19 @@ def _bottleneck(
         return bottleneck([values for _, values in gather(runs, measure_for(metric), crew, store, look)])
 
 
-def _progress(search: Search, said: Callable[[int], str], place: int, done: int, known: int) -> Progress:
-    return Progress(done=done, known=min(known, done), of=None, fixed=False, says=lambda: _so_far(search, said, place))
+def _progress(
+    search: Search, said: Callable[[int], str], index: Callable[[int], int], place: int, done: int, known: int
+) -> Progress:
+    return Progress(
+        done=done, known=min(known, done), of=None, fixed=False, says=lambda: _so_far(search, said, index, place)
+    )
 
 
-def _so_far(search: Search, said: Callable[[int], str], place: int) -> str:
+def _so_far(search: Search, said: Callable[[int], str], index: Callable[[int], int], place: int) -> str:
     one = search.tried[place]
     hits = min(test.hits for test in one.tests)
     text = f"{said(place)}: {hits:,} of {counted(one.runs, 'run')} as asked"
-    around = search.bracket
-    return text if around is None else f"{text}, the answer between {said(around[0])} and {said(around[1])}"
+    if search.bracket is None:
+        return text
+    low, high = map(said, sorted(search.bracket, key=index))
+    return f"{text}, the answer between {low} and {high}"

@@ -13,7 +13,7 @@ from sim.experiment import capacity
 SETTING = "fleet.generate.policies.p.waves.1.soak"
 P100 = "rollouts.stable.time_to_converged_s.p100"
 GOAL = f"{P100} <= 30m in 90%"
-QUICK = ("--margin", "10%", "--confidence", "80%", "--workers", 1)
+QUICK = ("--margin", "10%", "--confidence", "80%", "--workers", 1, "--quiet")
 ASKED = ("--find", SETTING, "--between", "10m", "1h", "--largest", "--goal", GOAL)
 
 
@@ -82,11 +82,13 @@ def test_every_value_is_an_answer(cli, small: Path) -> None:
 def test_out_is_kept_and_goes_on(cli, small: Path, tmp_path: Path) -> None:
     arguments = ("capacity", small, *ASKED, *QUICK, "--out", tmp_path / "out")
     first = cli(*arguments)
-    assert (first.code, first.err) == (0, f"kept in {tmp_path / 'out'}\n")
+    assert (first.code, first.err) == (0, "")
     runs = (tmp_path / "out" / "runs.jsonl").read_bytes()
-    again = cli(*arguments, "--quiet")
+    again = cli(*arguments)
     assert (again.code, again.out, again.err) == (0, first.out, "")
     assert (tmp_path / "out" / "runs.jsonl").read_bytes() == runs
+    told = cli(*(one for one in arguments if one != "--quiet"))
+    assert (told.code, told.out, told.err) == (0, first.out, f"kept in {tmp_path / 'out'}\n")
     changed = cli(*arguments, "--set", "rules.deferred=strict")
     assert changed.code == 2
     assert "  rules.deferred: was converged, is strict\n" in changed.err
