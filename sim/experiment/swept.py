@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,21 +84,34 @@ class Sweep:
 
     def describe(self) -> str:
         """In words: the range of one metric over the points, what each setting does to it, and to all metrics."""
-        runs = f"{counted(len(self.points), 'point')}, {counted(len(self.table), 'run')}, seed {self.scenario.seed}"
-        said = "interrupted before all points were done" if self.interrupted else f"{self.replications:,} at each point"
+        first, *more = self.sentences
+        # the rows of a metric stand together: its name once is enough
+        lines = [("", *row[1:]) if row[0] == above[0] else row for above, row in pairwise([("",), *self.rows])]
         return "\n".join(
             [
-                f"{self.scenario.name}: {self._range()}",
-                *self._changes(),
-                f"{runs}: {said}, under the same luck at each",
+                f"{self.scenario.name}: {first}",
+                *more,
+                self.enough,
                 *self.notes,
-                *(["", *(f"  {line}" for line in lines), ""] if (lines := self._lines()) else []),
-                *self._footnotes(),
+                *(["", *(f"  {line}" for line in columns(lines, left=5)), ""] if lines else []),
+                *self.footnotes,
             ]
         )
 
     def __str__(self) -> str:
         return self.describe()
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer: over what one metric ranges, and what each setting that matters does to it."""
+        return [self._range(), *self._changes()]
+
+    @property
+    def enough(self) -> str:
+        """How many points and runs there are, and why not more."""
+        runs = f"{counted(len(self.points), 'point')}, {counted(len(self.table), 'run')}, seed {self.scenario.seed}"
+        said = "interrupted before all points were done" if self.interrupted else f"{self.replications:,} at each point"
+        return f"{runs}: {said}, under the same luck at each"
 
     def figure(self, path: str | None = None, axes: Axes | None = None) -> Figure:
         """A metric over the settings: see `sim.plot.response` for one or two settings, `sim.plot.responses` for more.
@@ -184,19 +198,22 @@ class Sweep:
                 said.append(f"{part}: {move}" if sure or half is None else f"{part}: {move}, which may be luck")
         return said
 
-    def _lines(self) -> list[str]:
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of what each setting does to each metric as text, its heads first; empty where that cannot be told
+        or no metric changes."""
         rows: list[tuple[str, ...]] = [
             ("metric", "unit", "setting", "from", "to", "change", "95 % interval", "share", "total")
         ]
         settings = {one.path: one for one in self.settings}
         for metric in self.asked:
             found = self.effects.get(metric.path)
-            for place, one in enumerate(found.ranked if found and found.differ else []):
+            for one in found.ranked if found and found.differ else []:
                 setting = settings[one.setting]
                 scale = self._scale(metric, [one.change])
                 rows.append(
                     (
-                        metric.path if place == 0 else "",
+                        metric.path,
                         scale.unit,
                         one.setting,
                         setting.said(one.first),
@@ -207,9 +224,11 @@ class Sweep:
                         "-" if one.total_share is None else percent(one.total_share),
                     )
                 )
-        return columns(rows, left=5) if len(rows) > 1 else []
+        return rows if len(rows) > 1 else []
 
-    def _footnotes(self) -> list[str]:
+    @property
+    def footnotes(self) -> list[str]:
+        """What to know to read the table and the figures."""
         notes = []
         for statistic in ("median", "reached"):
             paths = [path for path, found in self.statistics.items() if found == statistic and path in self.effects]
