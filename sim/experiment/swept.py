@@ -129,7 +129,7 @@ class Sweep:
 
         metric = self._metric(path)
         statistic = self.statistics[metric.path]
-        table = self._response(metric)
+        table = self.response(metric.path)
         units: dict[str, str] = {one.path: one.unit for one in self.settings}
         units["value"] = "" if statistic == "reached" else metric.kind.unit
         looks: dict[str, Any] = {
@@ -144,13 +144,14 @@ class Sweep:
         assert isinstance(found, Figure)
         return found
 
-    def _metric(self, path: str | None) -> Metric:
-        if path is None:
-            return self.first
-        return {metric.path: metric for metric in self.asked}[path]
+    def response(self, path: str | None = None) -> pd.DataFrame:
+        """Per point the settings, and what it says of a metric by its statistic: `value`, and `low` and `high`, the
+        ends of the interval; NaN where unknown. The metric is the one that the answer begins with if None.
 
-    def _response(self, metric: Metric) -> pd.DataFrame:
-        """Per point the settings, and what it says of a metric with its interval."""
+        Raises:
+            KeyError: it was not measured.
+        """
+        metric = self._metric(path)
         statistic = self.statistics[metric.path]
         rows = self.estimates[self.estimates["metric"] == metric.path]
         names = {f"{statistic}{end}": name for end, name in (("", "value"), ("_low", "low"), ("_high", "high"))}
@@ -159,9 +160,14 @@ class Sweep:
         keys = [one.path for one in self.settings]
         return rows[[*keys, *names]].rename(columns=names).reset_index(drop=True)
 
+    def _metric(self, path: str | None) -> Metric:
+        if path is None:
+            return self.first
+        return {metric.path: metric for metric in self.asked}[path]
+
     def _range(self) -> str:
         """Over what the first metric ranges, and where its ends are."""
-        table = self._response(self.first)
+        table = self.response()
         statistic = self.statistics[self.first.path]
         what = f"the {CALLED[statistic]} {'' if statistic == 'reached' else 'of '}{self.first.path}"
         known = table.dropna(subset=["value"])
