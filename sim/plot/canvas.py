@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
@@ -96,6 +97,19 @@ class TimeLocator(Locator):
             return [86_400 * float(day) for day in days]
         ticks: list[float] = (np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step).tolist()
         return ticks
+
+
+def value_axis(axis: Axis, values: Any, label: str, unit: str) -> None:
+    """Name an axis of values; where they are in seconds its ticks and its name are in the unit that fits them."""
+    if unit != "s":
+        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9) + 0.0:,.6g}"))
+        axis.set_label_text(f"{label} ({unit})" if unit else label, parse_math=False)
+        return
+    span = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64))))
+    seconds, name = next(((length, name) for length, name in UNITS if span >= 3 * length), UNITS[-1])
+    axis.set_major_locator(TimeLocator())
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6) + 0.0:g}"))
+    axis.set_label_text(f"{label} ({name})", parse_math=False)
 
 
 def count_axis(axes: Axes, most: float, label: str) -> None:
