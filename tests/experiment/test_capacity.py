@@ -162,9 +162,7 @@ def test_it_is_interrupted_and_goes_on(budgeted: Scenario, tmp_path: Path) -> No
     assert said[0] == "1: 0 of 1 run as asked"
     assert "as asked, the answer between 1 and 12" in said[-1]
     known: list[int] = []
-    second = capacity(
-        *arguments, **QUICK, out=tmp_path / "e", progress=lambda so_far: known.append(so_far.known)
-    )
+    second = capacity(*arguments, **QUICK, out=tmp_path / "e", progress=lambda so_far: known.append(so_far.known))
     assert second.answer == 4
     assert max(known) >= 30
     assert same(second, capacity(*arguments, **QUICK))
