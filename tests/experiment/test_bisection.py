@@ -1,4 +1,4 @@
-"""The search, against shares that are known: how often it errs, how many values it tries, and orders that do not hold."""
+"""The search, against shares that are known: how often it errs, how many values it tries, orders that do not hold."""
 
 from __future__ import annotations
 

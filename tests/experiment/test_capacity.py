@@ -46,8 +46,8 @@ def budgeted(load: Load) -> Scenario:
 
 
 def test_a_duration_with_a_known_answer(one_host: Scenario) -> None:
-    """An exponential time of mean m is below 3 h with chance 1 − exp(−3 h / m): 95 % at m = 60.1 min; the zone of 2 % is
-    from 51.3 to 67.7 min."""
+    """An exponential time of mean m is below 3 h with chance 1 − exp(−3 h / m): 95 % at m = 60.1 min; the zone of 2 %
+    is from 51.3 to 67.7 min."""
     found = capacity(one_host, MEAN, ("20m", "2h"), f"{TIME} <= 3h in 95%", largest=True, workers=1)
     assert found.answer is not None
     assert 3 / -math.log(0.03) * 3600 - 60 < found.answer < 3 / -math.log(0.07) * 3600

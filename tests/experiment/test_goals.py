@@ -79,9 +79,7 @@ def test_a_goal_that_cannot_be_read_is_pointed_at(
 
 
 def test_a_goal_of_an_unknown_metric_names_near_ones(twenty_hosts: Scenario) -> None:
-    with pytest.raises(
-        ExperimentError, match=r"the goal .*: no metric .*; did you mean rollouts.stable.time_to_conver"
-    ):
+    with pytest.raises(ExperimentError, match=r"the goal .*: no metric .*; did you mean rollouts.stable.time_to"):
         goals(twenty_hosts, ["rollouts.stabel.time_to_converged_s.p99 <= 4h"])
 
 
@@ -132,12 +130,7 @@ def test_steps_are_round(twenty_hosts: Scenario, path: str, between: tuple[str, 
 @pytest.mark.parametrize(
     ("path", "between", "step", "said"),
     [
-        (
-            "rules.deferred",
-            ("1", "2"),
-            None,
-            "rules.deferred cannot be searched: expected a setting that holds a whole",
-        ),
+        ("rules.deferred", ("1", "2"), None, "rules.deferred cannot be searched: expected a setting that holds"),
         ("rules.defered", ("1", "2"), None, "did you mean 'deferred'?"),
         ("fleet.generate.disruption_budgets.0.max_in_flight", ("1", "2"), None, "has 0 entries"),
         ("fleet.generate.channels.stable.hosts", ("1.5", "2"), None, "expected a whole number, got '1.5'"),
