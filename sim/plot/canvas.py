@@ -99,6 +99,23 @@ class TimeLocator(Locator):
         return ticks
 
 
+class UnitLocator(TimeLocator):
+    """Ticks at round times where these are short in a unit, as half an hour is in hours and ten minutes are not; else
+    at round numbers of that unit. Positions are in seconds."""
+
+    def __init__(self, seconds: float):
+        """`seconds`: the unit's."""
+        self._seconds = seconds
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """The ticks from `vmin` to `vmax` (s)."""
+        ticks = super().tick_values(vmin, vmax)
+        if all(abs(tick / self._seconds - round(tick / self._seconds, 2)) < 1e-9 for tick in ticks):
+            return ticks
+        numbers = MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10])
+        return [self._seconds * float(at) for at in numbers.tick_values(vmin / self._seconds, vmax / self._seconds)]
+
+
 def value_axis(axis: Axis, values: Any, label: str, unit: str) -> None:
     """Name an axis of values; where they are in seconds its ticks and its name are in the unit that fits them."""
     if unit != "s":
@@ -107,7 +124,7 @@ def value_axis(axis: Axis, values: Any, label: str, unit: str) -> None:
         return
     span = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64))))
     seconds, name = next(((length, name) for length, name in UNITS if span >= 3 * length), UNITS[-1])
-    axis.set_major_locator(TimeLocator())
+    axis.set_major_locator(UnitLocator(seconds))
     axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6) + 0.0:g}"))
     axis.set_label_text(f"{label} ({name})", parse_math=False)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
@@ -56,13 +57,13 @@ def distribution(
     axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color=BARS, edgecolor=EDGE, linewidth=0.6)
     count_axis(axes, ABOVE**2 * heights.max() / 1.02, counted)
     low, high = (math.nan if end is None else end for end in interval)
+    value_axis(axes.xaxis, [known.min(), known.max()], label, unit)
     if centre is not None:
         place = ABOVE * float(heights.max())
-        drawn = axes.plot([low, high], [place, place], color=ONE, linewidth=2.5, marker="|", markersize=10)
-        drawn += axes.plot([centre], [place], color=ONE, marker="o", linestyle="none")
-        sure = math.isfinite(low) and math.isfinite(high)
-        legend(axes, [*reversed(drawn)][: 1 + sure], [name, "95 % interval"][: 1 + sure])
-    value_axis(axes.xaxis, [known.min(), known.max()], label, unit)
+        drawn = axes.plot([centre], [place], color=ONE, marker="o", linestyle="none")
+        if math.isfinite(low) or math.isfinite(high):
+            drawn.append(_interval(axes, low, high, place))
+        legend(axes, drawn, [name, "95 % interval"])
     return axes
 
 
@@ -93,6 +94,18 @@ def settling(
     x, middle, below, above = (np.asarray(given, dtype=np.float64) for given in (at, centre, low, high))
     if not np.isfinite(middle).any():
         return say(axes, "Too few runs reached it.")
+    later = x >= min(FEW, x[-1])
+    shown = np.concatenate([middle[later], below[later], above[later], within or ()])
+    shown = shown[np.isfinite(shown)]
+    if not len(shown):
+        shown = middle[np.isfinite(middle)]
+    room = 0.08 * float(np.ptp(shown)) or 0.1 * abs(float(shown[0])) or 1.0
+    bottom, top = float(shown.min()) - room, float(shown.max()) + room
+    # an end that is not known, while the other is, lies beyond the frame
+    below, above = (
+        np.where(np.isnan(below) & np.isfinite(above), bottom, below),
+        np.where(np.isnan(above) & np.isfinite(below), top, above),
+    )
     band = axes.fill_between(x, below, above, color=ONE, alpha=BAND, linewidth=0)
     [line] = axes.plot(x, middle, color=ONE, marker="o" if len(x) == 1 else None)
     handles, labels = [line, band], [label, "95 % interval"]
@@ -100,16 +113,11 @@ def settling(
         handles.append(axes.hlines(within, 0, x[-1], color=EDGE, linestyle="dashed", linewidth=1.0))
         labels.append("precision asked for")
     legend(axes, handles, labels)
-    later = x >= min(FEW, x[-1])
-    shown = np.concatenate([middle[later], below[later], above[later], within or ()])
-    shown = shown[np.isfinite(shown)]
-    if len(shown) and np.ptp(shown) > 0:
-        room = 0.08 * float(np.ptp(shown))
-        axes.set_ylim(float(shown.min()) - room, float(shown.max()) + room)
+    axes.set_ylim(bottom, top)
     axes.set_xlim(0, max(float(x[-1]) * 1.02, 2.0))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel(counted)
-    value_axis(axes.yaxis, shown if len(shown) else middle, label, unit)
+    value_axis(axes.yaxis, shown, label, unit)
     return axes
 
 
@@ -149,14 +157,9 @@ def differences(
                 "not known", (0.0, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize="small"
             )
             continue
-        open_low, open_high = not math.isfinite(start), not math.isfinite(end)
         # of a single pair no end is known, and there is no interval to draw
-        if not (open_low and open_high):
-            ends = [left if open_low else start, right if open_high else end]
-            axes.plot(ends, [row, row], color=ONE, linewidth=1.8)
-            for is_open, at, marker in ((open_low, left, "<"), (open_high, right, ">")):
-                if is_open:
-                    axes.plot([at], [row], color=ONE, marker=marker, clip_on=False)
+        if math.isfinite(start) or math.isfinite(end):
+            _interval(axes, start, end, row)
         if math.isfinite(value):
             sure = start > 0.0 or end < 0.0
             axes.plot(
@@ -169,3 +172,16 @@ def differences(
     axes.set_ylim(len(names) - 0.4, -0.6)
     value_axis(axes.xaxis, known, label, unit)
     return axes
+
+
+def _interval(axes: Axes, low: float, high: float, place: float) -> Line2D:
+    """A line from one end to the other at a height; towards an end that is not known it leaves the frame by an arrow,
+    and stops where the frame is now."""
+    left, right = axes.get_xlim()
+    ends = [left if math.isnan(low) else low, right if math.isnan(high) else high]
+    for end, at, marker in ((low, left, "<"), (high, right, ">")):
+        if math.isnan(end):
+            axes.plot([at], [place], color=ONE, marker=marker, clip_on=False)
+    [line] = axes.plot(ends, [place, place], color=ONE, linewidth=1.8)
+    axes.set_xlim(min(left, *ends), max(right, *ends))
+    return line
