@@ -15,6 +15,7 @@ from sim.cli.options import (
     Metrics,
     Out,
     Quiet,
+    ReportFile,
     Seed,
     Set,
     Until,
@@ -24,6 +25,7 @@ from sim.cli.options import (
     share,
     under,
 )
+from sim.cli.writing import check_page, write_report
 
 HELP = """Compare two scenarios, or one under two settings: what changes, by how much, and how sure that is.
 
@@ -32,7 +34,7 @@ are b - a. Without -n it stops by itself once every difference is known well eno
 
 \b
 Examples:
-  nixfleet-sim compare scenario.yaml --b rules.deferred=strict -n 50
+  nixfleet-sim compare scenario.yaml --b rules.deferred=strict -n 50 --report ordering.html
   nixfleet-sim compare scenario.yaml --a hosts.default.reboot.max=4h --b hosts.default.reboot.max=24h
   nixfleet-sim compare before.yaml after.yaml --precision 2% --metric rollouts.stable.time_to_converged_s.p99
   nixfleet-sim compare scenario.yaml --b rules.deferred=strict -n 50 --json | jq '.metrics[].difference'
@@ -77,6 +79,7 @@ def compare(
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -87,6 +90,7 @@ def compare(
     for option, changes in zip(OPTIONS, sides, strict=True):
         if "seed" in changes:
             raise Refused(f"{option} seed={changes['seed']}: {ONE_SEED}")
+    check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
     files = scenario, scenario if other is None else other
@@ -118,5 +122,6 @@ def compare(
         put(found.describe())
     if out is not None and not quiet:
         say(f"kept in {out}")
+    write_report(report, found, quiet=quiet)
     if interrupts.asked or found.stopped == "interrupted":
         raise typer.Exit(130)

@@ -55,6 +55,16 @@ Dask = Annotated[
     typer.Option("--dask", metavar="ADDR", show_default=False, help="Run on the workers of this dask scheduler."),
 ]
 
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        show_default=False,
+        help="Write the answer as one HTML page, too, with figures, tables, and how many runs that took and why.",
+    ),
+]
+
 
 def share(given: str | None, option: str) -> float | None:
     """A percentage such as `5%` or `5` as a share, above 0 and below 1; None if it is not given."""

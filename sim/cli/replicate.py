@@ -8,7 +8,22 @@ import typer
 
 from sim.cli.console import put, put_json, say
 from sim.cli.interrupts import Interrupts
-from sim.cli.options import Dask, Json, Out, Quiet, ScenarioFile, Seed, Set, Until, Wait, Workers, settings, share
+from sim.cli.options import (
+    Dask,
+    Json,
+    Out,
+    Quiet,
+    ReportFile,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    Wait,
+    Workers,
+    settings,
+    share,
+)
+from sim.cli.writing import check_page, write_report
 
 HELP = """Run independent replications of a scenario: the mean, the median and quantiles of its metrics, with intervals.
 
@@ -22,7 +37,7 @@ With --out every finished run is kept in DIR, and the same command goes on where
 Examples:
   nixfleet-sim replicate scenario.yaml
   nixfleet-sim replicate scenario.yaml --precision 1% --metric rollouts.stable.time_to_converged_s.p99
-  nixfleet-sim replicate scenario.yaml -n 1000 --out results/thousand --workers 8
+  nixfleet-sim replicate scenario.yaml -n 1000 --out results/thousand --workers 8 --report thousand.html
   nixfleet-sim replicate scenario.yaml -n 100 --json | jq '.metrics | map_values(.mean_ci95)'
 """
 
@@ -61,12 +76,14 @@ def replicate(
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run replications and print what they say."""
     within = share(precision, "--precision")
     changes = settings(change, seed=seed, until=until)
+    check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
     loaded = load(scenario, changes)
@@ -92,5 +109,6 @@ def replicate(
         put(found.describe())
     if out is not None and not quiet:
         say(f"kept in {out}")
+    write_report(report, found, quiet=quiet)
     if interrupts.asked or found.stopped == "interrupted":
         raise typer.Exit(130)

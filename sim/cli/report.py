@@ -9,7 +9,7 @@ import typer
 
 from sim.cli.console import put_json, say
 from sim.cli.options import Json, Quiet
-from sim.cli.writing import check_file, write_file
+from sim.cli.writing import check_page, write_file
 
 if TYPE_CHECKING:
     from sim.result import Result
@@ -27,7 +27,6 @@ Examples:
   nixfleet-sim report results/as-built -o report.html
   nixfleet-sim report results/as-built --against results/strict -o ordering.html
 """
-ENDINGS = (".html", ".htm")
 
 
 def report(
@@ -41,10 +40,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write the page."""
-    # the name of a page, so that no slip of the hand replaces a scenario or a table of the result
-    if output.suffix.lower() not in ENDINGS:
-        raise typer.BadParameter(f"{str(output)!r}: expected a name that ends in .html", param_hint="'-o'")
-    check_file(output)
+    check_page(output, "-o")
     from sim.result import written_by
 
     made_by = written_by(directory)

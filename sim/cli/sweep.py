@@ -10,7 +10,21 @@ import typer
 
 from sim.cli.console import Refused, put, put_json, say
 from sim.cli.interrupts import Interrupts
-from sim.cli.options import Dask, Json, Metrics, Quiet, ScenarioFile, Seed, Set, Until, Wait, Workers, settings
+from sim.cli.options import (
+    Dask,
+    Json,
+    Metrics,
+    Quiet,
+    ReportFile,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    Wait,
+    Workers,
+    settings,
+)
+from sim.cli.writing import check_page, write_report
 
 HELP = """Run a scenario under many settings, and say what each of them does to its metrics.
 
@@ -19,7 +33,7 @@ Every finished run is kept there, and the same command goes on where it was.
 
 \b
 Examples:
-  nixfleet-sim sweep scenario.yaml --vary rules.deferred=converged,strict -n 20 --out results/rule
+  nixfleet-sim sweep scenario.yaml --vary rules.deferred=converged,strict -n 20 --out results/rule --report rule.html
   nixfleet-sim sweep scenario.yaml --vary control_plane.plan_tick=15s,30s,60s --vary rules.deferred=converged,strict \\
     -n 20 --out results/both
   nixfleet-sim sweep scenario.yaml --vary fleet.generate.disruption_budgets.0.max_in_flight=50..400 \\
@@ -64,6 +78,7 @@ def sweep(
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,6 +87,7 @@ def sweep(
     varied = settings(vary, option="--vary")
     if len(varied) < len(vary or []):
         raise Refused("--vary: a setting is there twice; give all its values at once, such as K=V1,V2,V3")
+    check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
     loaded = load(scenario, changes)
@@ -100,5 +116,6 @@ def sweep(
         put(found.describe())
     if not quiet:
         say(f"table and figures in {out}")
+    write_report(report, found, quiet=quiet)
     if interrupts.asked or found.interrupted:
         raise typer.Exit(130)

@@ -6,8 +6,51 @@ import os
 import shlex
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sim.cli.console import Refused
+import typer
+
+from sim.cli.console import Refused, say
+
+if TYPE_CHECKING:
+    from sim.report.experiment import Experiment
+
+PAGES = (".html", ".htm")
+"""How the name of a page ends."""
+
+
+def check_page(path: Path | None, option: str, beside: Path | None = None) -> None:
+    """Whether a page could be written there; None is fine.
+
+    Args:
+        option: what asks for it.
+        beside: a directory that the command makes before it works; the page may go there.
+
+    Raises:
+        BadParameter: the name is none of a page, so that no slip of the hand replaces a scenario or a table.
+        Refused: it could not be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in PAGES:
+        raise typer.BadParameter(f"{str(path)!r}: expected a name that ends in .html", param_hint=f"'{option}'")
+    if beside is None or beside.exists() or path.absolute().parent != beside.absolute():
+        check_file(path)
+
+
+def write_report(path: Path | None, found: Experiment, *, quiet: bool) -> None:
+    """The page of an experiment, if one is asked for.
+
+    Raises:
+        Refused: it cannot be written.
+    """
+    if path is None:
+        return
+    from sim.report import experiment_report
+
+    write_file(path, experiment_report(found))
+    if not quiet:
+        say(f"wrote {path}")
 
 
 def check_file(path: Path) -> None:

@@ -13,7 +13,8 @@ from sim.experiment.errors import ExperimentError
 from sim.experiment.finding import capacity
 from sim.experiment.progress import Progress
 from sim.experiment.regression import Check, check
-from sim.experiment.replications import Replications, replicate
+from sim.experiment.replicated import Replications
+from sim.experiment.replications import replicate
 from sim.experiment.sweeping import sweep
 from sim.experiment.swept import Sweep
 

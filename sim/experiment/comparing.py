@@ -17,7 +17,8 @@ from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Difference, paired
 from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
-from sim.experiment.replications import HEADLINE, JUDGED, MOST, PRECISION, Stopped
+from sim.experiment.replicated import Stopped
+from sim.experiment.replications import HEADLINE, JUDGED, MOST, PRECISION
 from sim.experiment.store import open_store
 from sim.experiment.wording import Scale
 from sim.result.words import some

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.experiment.differences import Differences, called, told
 from sim.experiment.intervals import half_width
 from sim.experiment.metrics import Metric
-from sim.experiment.pairs import Paired
-from sim.experiment.replications import Stopped
+from sim.experiment.pairs import Paired, running_difference
+from sim.experiment.replicated import Stopped
 from sim.experiment.sentences import changed, phrase
 from sim.experiment.wording import Scale, columns, percent
 from sim.result.words import counted, some
@@ -100,26 +103,64 @@ class Comparison:
         sides = [f"{side}: {told(self.settings, place)}" for place, side in enumerate("ab")]
         return "\n".join(
             [
-                f"{self._name}: {first}",
+                f"{self.name}: {first}",
                 *more,
                 *(sides if self.settings else []),
-                f"{counted(self.pairs, 'pair')}, seed {self.a.seed}: {self._why()}",
-                *([saved] if (saved := self._saved()) else []),
+                self.enough,
+                *([self.saved] if self.saved else []),
                 *self.notes,
                 "",
-                *(f"  {line}" for line in self._lines()),
+                *(f"  {line}" for line in columns(self.rows, left=2)),
                 "",
-                *(f"No mean, and so no difference of means, of {some(paths)}: {what}. See the medians and the shares."
-                  for what, paths in self._censored().items()),
-                "Each interval is 95 % by itself: Student's t for differences, Fieller's for ratios.",
+                *self.footnotes,
             ]
-        )  # fmt: skip
+        )
 
     def __str__(self) -> str:
         return self.describe()
 
+    def differences(self, path: str) -> list[float | None]:
+        """A metric's b − a in each pair, None where a run of either side did not reach it.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        return [None if math.isnan(value) else float(value) for value in self._side("b", path) - self._side("a", path)]
+
+    def running(self, path: str) -> pd.DataFrame:
+        """How a difference settled: a row per number of `pairs` (400 of them if there are more), its `mean`, or
+        `median` where some run did not reach the metric, and `low` and `high`, the ends of the interval; NaN where
+        unknown.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        metric = {one.path: one for one in self.asked}[path]
+        a, b = (
+            [None if math.isnan(value) else float(value) for value in self._side(side, path)] for side in ("a", "b")
+        )
+        return running_difference(a, b, metric)
+
+    def _side(self, side: str, path: str) -> NDArray[np.float64]:
+        return self.table[path].to_numpy(dtype=np.float64)[(self.table["side"] == side).to_numpy()]
+
     @property
-    def _name(self) -> str:
+    def enough(self) -> str:
+        """How many pairs there are, and why not more."""
+        return f"{counted(self.pairs, 'pair')}, seed {self.a.seed}: {self._why()}"
+
+    @property
+    def footnotes(self) -> list[str]:
+        """What to know to read the table."""
+        censored = [
+            f"No mean, and so no difference of means, of {some(paths)}: {what}. See the medians and the shares."
+            for what, paths in self._censored().items()
+        ]
+        return [*censored, "Each interval is 95 % by itself: Student's t for differences, Fieller's for ratios."]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, or both if there are two."""
         return self.a.name if self.a.name == self.b.name else f"{self.a.name} and {self.b.name}"
 
     def _why(self) -> str:
@@ -138,8 +179,9 @@ class Comparison:
             "interrupted": f"interrupted; {known}",
         }[self.stopped]
 
-    def _saved(self) -> str:
-        """What pairing was good for."""
+    @property
+    def saved(self) -> str:
+        """What pairing was good for; empty where that cannot be said."""
         found = self.metrics[self.first.path]
         runs = found.independent_runs
         if runs is None or not self.settings:
@@ -152,9 +194,11 @@ class Comparison:
             else f"Pairing saved none: {so_sure}"
         )
 
-    def _lines(self) -> list[str]:
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of all metrics as text, its heads first."""
         rows: list[tuple[str, ...]] = [
-            ("metric", "unit", "a", "b", "b - a", "95 % interval", "b / a", "95 % interval", "runs saved", "")
+            ("metric", "unit", "a", "b", "b - a", "95 % interval", "b / a", "95 % interval", "runs saved", "note")
         ]
         for metric in self.asked:
             one = self.metrics[metric.path]
@@ -181,7 +225,7 @@ class Comparison:
                     _medians(one) if one.difference is None else "",
                 )
             )
-        return columns(rows, left=2)
+        return rows
 
     def _censored(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

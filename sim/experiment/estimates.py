@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+import numpy as np
 
 from sim.experiment import intervals
 from sim.experiment.intervals import End, Interval
 from sim.experiment.metrics import Metric
 from sim.experiment.points import Values
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LEAST = 20
 """Runs before the first look at the intervals: from fewer a standard deviation is little known."""
 AHEAD = 5
 """Further runs over which the intervals must stay narrow, up to 100 runs; beyond it this many per cent of the runs."""
+LOOKS = 400
+"""Of more runs than these the running estimate is told at so many places."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -63,6 +69,37 @@ def estimate(values: Sequence[float | None], metric: Metric) -> Estimate:
         p90_ci95=p90_ci95,
         p99=p99,
         p99_ci95=p99_ci95,
+    )
+
+
+def running(values: Sequence[float | None], metric: Metric) -> pd.DataFrame:
+    """How the mean settles as runs come in, or the median where some did not reach the metric: see
+    `Replications.running`."""
+    complete = not any(value is None for value in values)
+    rows = [
+        intervals.mean(values[:count])
+        if complete
+        else intervals.quantile(values[:count], 0.5, beyond=metric.kind.beyond)
+        for count in counts(len(values))
+    ]
+    return settled("runs", counts(len(values)), "mean" if complete else "median", rows)
+
+
+def counts(runs: int) -> list[int]:
+    """The numbers of runs at which to look: all, or `LOOKS` of them."""
+    return sorted(
+        {round(1 + place * (runs - 1) / (LOOKS - 1)) for place in range(LOOKS)} if runs > LOOKS else range(1, runs + 1)
+    )
+
+
+def settled(what: str, at: Sequence[int], statistic: str, rows: Sequence[tuple[End, Interval]]) -> pd.DataFrame:
+    """Estimates with their intervals as a table, a row per number of what there were."""
+    import pandas as pd
+
+    centres = {statistic: [centre for centre, _ in rows]}
+    ends = {name: [around[place] for _, around in rows] for place, name in enumerate(("low", "high"))}
+    return pd.DataFrame(
+        {what: list(at), **{name: np.array(of, dtype=np.float64) for name, of in (centres | ends).items()}}
     )
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
 from sim.experiment import intervals
-from sim.experiment.estimates import Estimate, Narrowing, estimate, relative
+from sim.experiment.estimates import Estimate, Narrowing, counts, estimate, relative, settled
 from sim.experiment.intervals import UNKNOWN, End, Interval
 from sim.experiment.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Values = Sequence[float | None]
 
@@ -81,6 +84,20 @@ def paired(a: Values, b: Values, metric: Metric) -> Paired:
         median_difference_ci95=median_around,
         variance_reduction=reduction,
     )
+
+
+def running_difference(a: Values, b: Values, metric: Metric) -> pd.DataFrame:
+    """How the mean difference settles as pairs come in, or the median difference where some run did not reach the
+    metric: see `Comparison.running`."""
+    complete = not any(value is None for value in (*a, *b))
+    at = counts(len(a))
+    rows = [
+        intervals.paired_difference(a[:count], b[:count])
+        if complete
+        else _median_difference(a[:count], b[:count], metric.kind.beyond)
+        for count in at
+    ]
+    return settled("pairs", at, "mean" if complete else "median", rows)
 
 
 def variance_reduction(a: Values, b: Values) -> float | None:

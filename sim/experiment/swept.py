@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,21 +84,34 @@ class Sweep:
 
     def describe(self) -> str:
         """In words: the range of one metric over the points, what each setting does to it, and to all metrics."""
-        runs = f"{counted(len(self.points), 'point')}, {counted(len(self.table), 'run')}, seed {self.scenario.seed}"
-        said = "interrupted before all points were done" if self.interrupted else f"{self.replications:,} at each point"
+        first, *more = self.sentences
+        # the rows of a metric stand together: its name once is enough
+        lines = [("", *row[1:]) if row[0] == above[0] else row for above, row in pairwise([("",), *self.rows])]
         return "\n".join(
             [
-                f"{self.scenario.name}: {self._range()}",
-                *self._changes(),
-                f"{runs}: {said}, under the same luck at each",
+                f"{self.scenario.name}: {first}",
+                *more,
+                self.enough,
                 *self.notes,
-                *(["", *(f"  {line}" for line in lines), ""] if (lines := self._lines()) else []),
-                *self._footnotes(),
+                *(["", *(f"  {line}" for line in columns(lines, left=5)), ""] if lines else []),
+                *self.footnotes,
             ]
         )
 
     def __str__(self) -> str:
         return self.describe()
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer: over what one metric ranges, and what each setting that matters does to it."""
+        return [self._range(), *self._changes()]
+
+    @property
+    def enough(self) -> str:
+        """How many points and runs there are, and why not more."""
+        runs = f"{counted(len(self.points), 'point')}, {counted(len(self.table), 'run')}, seed {self.scenario.seed}"
+        said = "interrupted before all points were done" if self.interrupted else f"{self.replications:,} at each point"
+        return f"{runs}: {said}, under the same luck at each"
 
     def figure(self, path: str | None = None, axes: Axes | None = None) -> Figure:
         """A metric over the settings: see `sim.plot.response` for one or two settings, `sim.plot.responses` for more.
@@ -115,7 +129,7 @@ class Sweep:
 
         metric = self._metric(path)
         statistic = self.statistics[metric.path]
-        table = self._response(metric)
+        table = self.response(metric.path)
         units: dict[str, str] = {one.path: one.unit for one in self.settings}
         units["value"] = "" if statistic == "reached" else metric.kind.unit
         looks: dict[str, Any] = {
@@ -130,13 +144,14 @@ class Sweep:
         assert isinstance(found, Figure)
         return found
 
-    def _metric(self, path: str | None) -> Metric:
-        if path is None:
-            return self.first
-        return {metric.path: metric for metric in self.asked}[path]
+    def response(self, path: str | None = None) -> pd.DataFrame:
+        """Per point the settings, and what it says of a metric by its statistic: `value`, and `low` and `high`, the
+        ends of the interval; NaN where unknown. The metric is the one that the answer begins with if None.
 
-    def _response(self, metric: Metric) -> pd.DataFrame:
-        """Per point the settings, and what it says of a metric with its interval."""
+        Raises:
+            KeyError: it was not measured.
+        """
+        metric = self._metric(path)
         statistic = self.statistics[metric.path]
         rows = self.estimates[self.estimates["metric"] == metric.path]
         names = {f"{statistic}{end}": name for end, name in (("", "value"), ("_low", "low"), ("_high", "high"))}
@@ -145,9 +160,14 @@ class Sweep:
         keys = [one.path for one in self.settings]
         return rows[[*keys, *names]].rename(columns=names).reset_index(drop=True)
 
+    def _metric(self, path: str | None) -> Metric:
+        if path is None:
+            return self.first
+        return {metric.path: metric for metric in self.asked}[path]
+
     def _range(self) -> str:
         """Over what the first metric ranges, and where its ends are."""
-        table = self._response(self.first)
+        table = self.response()
         statistic = self.statistics[self.first.path]
         what = f"the {CALLED[statistic]} {'' if statistic == 'reached' else 'of '}{self.first.path}"
         known = table.dropna(subset=["value"])
@@ -184,19 +204,22 @@ class Sweep:
                 said.append(f"{part}: {move}" if sure or half is None else f"{part}: {move}, which may be luck")
         return said
 
-    def _lines(self) -> list[str]:
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of what each setting does to each metric as text, its heads first; empty where that cannot be told
+        or no metric changes."""
         rows: list[tuple[str, ...]] = [
             ("metric", "unit", "setting", "from", "to", "change", "95 % interval", "share", "total")
         ]
         settings = {one.path: one for one in self.settings}
         for metric in self.asked:
             found = self.effects.get(metric.path)
-            for place, one in enumerate(found.ranked if found and found.differ else []):
+            for one in found.ranked if found and found.differ else []:
                 setting = settings[one.setting]
                 scale = self._scale(metric, [one.change])
                 rows.append(
                     (
-                        metric.path if place == 0 else "",
+                        metric.path,
                         scale.unit,
                         one.setting,
                         setting.said(one.first),
@@ -207,9 +230,11 @@ class Sweep:
                         "-" if one.total_share is None else percent(one.total_share),
                     )
                 )
-        return columns(rows, left=5) if len(rows) > 1 else []
+        return rows if len(rows) > 1 else []
 
-    def _footnotes(self) -> list[str]:
+    @property
+    def footnotes(self) -> list[str]:
+        """What to know to read the table and the figures."""
         notes = []
         for statistic in ("median", "reached"):
             paths = [path for path, found in self.statistics.items() if found == statistic and path in self.effects]

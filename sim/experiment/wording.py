@@ -60,7 +60,7 @@ def percent(share: float) -> str:
 def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Rows of cells, the first the heads, as aligned lines: the first `left` columns to the left, the others to the
     right. Columns that are empty but for their head are left out."""
-    kept = [place for place in range(len(rows[0])) if any(row[place] for row in rows[1:])]
+    kept = filled(rows)
     widths = {place: max(len(row[place]) for row in rows) for place in kept}
     return [
         "  ".join(
@@ -68,6 +68,11 @@ def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def filled(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns of such rows that are not empty but for their head."""
+    return [place for place in range(len(rows[0])) if any(row[place] for row in rows[1:])]
 
 
 def _decimals(width: float) -> int:

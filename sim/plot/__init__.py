@@ -1,5 +1,6 @@
 """Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes;
-`timeline` takes a host, too. Those of a sweep (`response`, `responses`) take its table.
+`timeline` takes a host, too. Those of a sweep (`response`, `responses`) take its table, those of many runs
+(`distribution`, `settling`, `differences`) values and intervals.
 
 Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
 Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
@@ -9,6 +10,7 @@ Legal here: matplotlib's objects, frames of `sim.result`. Not legal: pyplot, rcP
 """
 
 from sim.plot.converged import converged_share, time_to_converged
+from sim.plot.estimates import differences, distribution, settling
 from sim.plot.files import save, svg
 from sim.plot.gates import blocked_by_gate
 from sim.plot.load import control_plane_load
@@ -23,9 +25,12 @@ __all__ = [
     "blocked_by_gate",
     "control_plane_load",
     "converged_share",
+    "differences",
+    "distribution",
     "response",
     "responses",
     "save",
+    "settling",
     "states_over_time",
     "svg",
     "time_to_converged",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
@@ -96,6 +97,36 @@ class TimeLocator(Locator):
             return [86_400 * float(day) for day in days]
         ticks: list[float] = (np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step).tolist()
         return ticks
+
+
+class UnitLocator(TimeLocator):
+    """Ticks at round times where these are short in a unit, as half an hour is in hours and ten minutes are not; else
+    at round numbers of that unit. Positions are in seconds."""
+
+    def __init__(self, seconds: float):
+        """`seconds`: the unit's."""
+        self._seconds = seconds
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """The ticks from `vmin` to `vmax` (s)."""
+        ticks = super().tick_values(vmin, vmax)
+        if all(abs(tick / self._seconds - round(tick / self._seconds, 2)) < 1e-9 for tick in ticks):
+            return ticks
+        numbers = MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10])
+        return [self._seconds * float(at) for at in numbers.tick_values(vmin / self._seconds, vmax / self._seconds)]
+
+
+def value_axis(axis: Axis, values: Any, label: str, unit: str) -> None:
+    """Name an axis of values; where they are in seconds its ticks and its name are in the unit that fits them."""
+    if unit != "s":
+        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9) + 0.0:,.6g}"))
+        axis.set_label_text(f"{label} ({unit})" if unit else label, parse_math=False)
+        return
+    span = float(np.nanmax(np.abs(np.asarray(values, dtype=np.float64))))
+    seconds, name = next(((length, name) for length, name in UNITS if span >= 3 * length), UNITS[-1])
+    axis.set_major_locator(UnitLocator(seconds))
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6) + 0.0:g}"))
+    axis.set_label_text(f"{label} ({name})", parse_math=False)
 
 
 def count_axis(axes: Axes, most: float, label: str) -> None:

@@ -21,18 +21,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from sim.plot.canvas import UNITS, Picture, TimeLocator, legend, prepare, say
-from sim.plot.style import MARKERS, lines
+from sim.plot.canvas import Picture, legend, prepare, say, value_axis
+from sim.plot.style import BAND, MARKERS, ONE, lines
 from sim.result.words import duration, number
 
 MOST_CELLS = 120
 """Cells of a heat map up to which each has its value written in it."""
-ONE = "#1B3A57"
-"""A single line or row of points."""
-BAND = 0.22
-"""How much of its colour an interval's band keeps."""
 
 
 def response(
@@ -73,7 +68,7 @@ def response(
         _over_number(axes, table, numbers[0], words[0] if words else None, known)
     else:
         _over_words(axes, table, words[0], words[1] if len(words) > 1 else None)
-    _axis(axes.yaxis, table[["value", "low", "high"]], label, known["value"])
+    value_axis(axes.yaxis, table[["value", "low", "high"]], label, known["value"])
     return axes
 
 
@@ -110,7 +105,7 @@ def responses(
         _setting_axis(axes.xaxis, there[key], key, known[key], levels)
     if not there.empty:
         for axes in panels[: len(settings) : wide]:
-            _axis(axes.yaxis, there["value"], label, known["value"])
+            value_axis(axes.yaxis, there["value"], label, known["value"])
     return figure
 
 
@@ -177,7 +172,7 @@ def _two_numbers(axes: Axes, table: pd.DataFrame, x: str, y: str, label: str, un
         for axis, key in ((axes.xaxis, x), (axes.yaxis, y)):
             _setting_axis(axis, table[key], key, units[key], None)
     bar = axes.figure.colorbar(looks, ax=axes)
-    _axis(bar.ax.yaxis, table["value"], label, units["value"])
+    value_axis(bar.ax.yaxis, table["value"], label, units["value"])
     return axes
 
 
@@ -204,7 +199,7 @@ def _places(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[str] | N
 
 def _setting_axis(axis: Axis, column: pd.Series[Any], key: str, unit: str, levels: list[str] | None) -> None:
     if levels is None:
-        _axis(axis, column, key, unit)
+        value_axis(axis, column, key, unit)
     else:
         _word_axis(axis, levels, key)
 
@@ -214,19 +209,6 @@ def _word_axis(axis: Axis, levels: list[str], key: str) -> None:
     for tick in axis.get_ticklabels():
         tick.set_parse_math(False)
     axis.set_label_text(key, parse_math=False)
-
-
-def _axis(axis: Axis, values: Any, label: str, unit: str) -> None:
-    """Name an axis; where it is in seconds its ticks and its name are in the unit that fits the values."""
-    if unit != "s":
-        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9) + 0.0:,.6g}"))
-        axis.set_label_text(f"{label} ({unit})" if unit else label, parse_math=False)
-        return
-    span = float(np.nanmax(np.asarray(values, dtype=np.float64)))
-    seconds, name = next(((length, name) for length, name in UNITS if span >= 3 * length), UNITS[-1])
-    axis.set_major_locator(TimeLocator())
-    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at / seconds, 6) + 0.0:g}"))
-    axis.set_label_text(f"{label} ({name})", parse_math=False)
 
 
 def _said(value: float, unit: str) -> str:

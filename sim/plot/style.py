@@ -83,6 +83,13 @@ RUNS: tuple[LineStyle, LineStyle] = ("solid", (0, (4, 2)))
 
 DASHES: tuple[LineStyle, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
 
+ONE = "#1B3A57"
+"""A single line or row of points."""
+BAND = 0.22
+"""How much of its colour an interval's band keeps."""
+BARS = "#C6CDD5"
+"""Bars that count runs, beside what is drawn in `ONE`."""
+
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Points of rows that stand side by side."""
 

@@ -1,19 +1,13 @@
-"""The page: its parts put together in one file, with a content security policy that lets nothing in from outside.
+"""The page of a run: its parts put together in one file.
 
 The same result gives the same bytes: nothing in the page says when or where it was made.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 import sim
@@ -21,12 +15,13 @@ from sim.plot.style import STATES as LOOKS
 from sim.report import tables
 from sim.report.answers import answers
 from sim.report.compare import compare
-from sim.report.figures import Shown, figures, side_by_side
+from sim.report.figures import figures, side_by_side
 from sim.report.fleet import MOST_CELLS, fleet
 from sim.report.hosts import COLUMNS, SHOWN, host_table
 from sim.report.needs import check
 from sim.report.packed import Names
-from sim.result.words import counted, duration
+from sim.report.template import rendered
+from sim.result.words import duration
 from sim.scenario.write import plain, to_yaml
 
 if TYPE_CHECKING:
@@ -34,8 +29,6 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("words.js", "data.js", "fleet.js", "hosts.js", "start.js")
 """In the order in which they run."""
-_SVG = re.compile(r"^<svg ")
-_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 
 def report(
@@ -61,12 +54,10 @@ def report(
     grid = fleet(result, names)
     table, first_rows = host_table(result, names)
     data = {"names": names.all(), "fleet": grid, "table": table}
-    scripts = [Markup(_read(name)) for name in SCRIPTS]
     summary = result.summary
-    return _template().render(
-        policy=_policy(scripts),
-        style=Markup(_read("page.css")),
-        scripts=scripts,
+    return rendered(
+        "page.html",
+        SCRIPTS,
         data=Markup(_json(data)),
         scenario=result.scenario,
         summary=summary,
@@ -75,7 +66,6 @@ def report(
         comparison=comparison,
         together=side_by_side(result, against, comparison) if against is not None and comparison is not None else None,
         figures=figures(result),
-        drawn=_drawn,
         looks={state: look.colour for state, look in LOOKS.items()},
         grid=grid,
         most_cells=MOST_CELLS,
@@ -114,41 +104,7 @@ def _about(result: Result, made_by: dict[str, Any] | None) -> list[tuple[str, st
     return rows
 
 
-def _drawn(shown: Shown, number: str) -> Markup:
-    """A figure's SVG element, told to a screen reader as one picture with the text that describes it."""
-    picture = _METADATA.sub("", shown.svg)
-    return Markup(
-        _SVG.sub(f'<svg role="img" aria-describedby="{number}-text" aria-labelledby="{number}-caption" ', picture)
-    )
-
-
-def _policy(scripts: list[Markup]) -> str:
-    """Nothing from outside; scripts by what they are. Styles are inline in the figures, too."""
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
 def _json(data: Any) -> str:
     """JSON that holds nothing that HTML could take for markup."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-@cache
-def _read(name: str) -> str:
-    return (files("sim.report") / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["counted"] = counted
-    environment.filters["duration"] = duration
-    return environment.from_string(_read("page.html"))

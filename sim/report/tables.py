@@ -31,7 +31,8 @@ class Table(NamedTuple):
     """How many of the first columns hold words; the others hold numbers."""
 
 
-def _table(caption: str, head: list[str], rows: list[list[str]], words: int = 1) -> Table:
+def table(caption: str, head: list[str], rows: list[list[str]], words: int = 1) -> Table:
+    """The table, of so many rows the first `MOST`."""
     return Table(caption, head, rows[:MOST], max(len(rows) - MOST, 0), words)
 
 
@@ -52,7 +53,7 @@ def rollouts(result: Result) -> Table:
         for one in result.summary["rollouts"]
     ]
     head = ["Rollout", "Release", "Outcome", "Hosts at the end", "Hosts", "Opened at", "Finished at"]
-    return _table(
+    return table(
         "Rollouts. Opened and finished count from the start of the run, the four last columns from the opening.",
         [*head, "50 % converged", "90 %", "99 %", "100 %"],
         rows,
@@ -78,7 +79,7 @@ def waves(result: Result) -> Table:
         for wave in one["waves"]
     ]
     head = ["Wave", "Hosts", "Opened at", "First dispatch at", "All eligible at", "Eligible/h", "All converged at"]
-    return _table(
+    return table(
         "Waves, in time since the start of the run. Eligible is converged or deferred; hosts per hour count from the "
         "opening of the wave; verified is the share that had converged when the next wave was let go.",
         [*head, "Converged/h", "Verified"],
@@ -95,7 +96,7 @@ def time_spent(result: Result) -> Table:
             shares = [percent(wave["parts"][part] / whole) if wave["parts"][part] else "" for part in PARTS]
             rows.append([f"{one['rollout_id']}, wave {wave['index']}", f"{whole / 3600:,.1f}", *shares])
     used = [column for column in range(len(PARTS)) if any(row[2 + column] for row in rows)]
-    return _table(
+    return table(
         "Where the hosts' time went from the opening of the rollout until they converged, or until the end of the run.",
         ["Wave", "Host-hours", *(_heading(list(PARTS.values())[column]) for column in used)],
         [[*row[:2], *(row[2 + column] for column in used)] for row in rows],
@@ -114,7 +115,7 @@ def gates(result: Result) -> Table:
         ]
         for row in result.gates.to_dict("records")
     ]
-    return _table(
+    return table(
         "Hosts that each gate held, and for how long in all; the reason is the one that held longest.",
         ["Wave", "Gate", "Reason", "Hosts", "Host-hours"],
         rows,
@@ -133,7 +134,7 @@ def at_the_end(result: Result) -> Table:
         [named, f"{sum(hosts.values()):,}", *(f"{hosts.get(state, 0):,}" for state in LOOKS)]
         for named, hosts in waves.items()
     ]
-    return _table(
+    return table(
         f"Hosts per state at the end of the run, {duration(result.summary['ended_at_s'])}.",
         ["Wave", "Hosts", *LOOKS],
         rows,
@@ -149,7 +150,7 @@ def load(result: Result) -> Table:
         if counts.any():
             busiest = duration(float(frame["at"].iloc[int(counts.argmax())]))
             rows.append([column, f"{counts.sum():,}", f"{counts.max():,}", busiest])
-    return _table(
+    return table(
         f"What the control plane had to do in the {counted(len(frame), 'minute')} of the run.",
         ["What", "In all", "In the busiest minute", "Which began at"],
         rows,
