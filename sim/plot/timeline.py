@@ -111,7 +111,7 @@ def _end(
     """Where the axis ends (s): a little after the host was done everywhere, or with the run."""
     last = start
     # a boot that fails changes no state: the run may have come to rest before it
-    boots = [event["at"] for event in of_host if event["what"] in ("reboot", "boot")]
+    boots: list[float] = [event["at"] for event in of_host if event["what"] in ("reboot", "boot")]
     for name, events in by_rollout.items():
         moves = [event["detail"]["to"] for event in events if event["what"] == "move"]
         if not FINAL.intersection(moves) and (moves or name not in superseded):
