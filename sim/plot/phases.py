@@ -27,8 +27,9 @@ def waves(result: Result, axes: Axes | None = None, rollout_id: str | None = Non
     """The waves of a rollout as horizontal bars, the first at the top, from the frame `waves`.
 
     A bar begins when its wave opens and has a phase up to the first dispatch, one until all of its hosts have been
-    eligible (`Converged` or `Deferred`), and one until all have converged; what is not reached goes on to the
-    edge. Time is in seconds since the start of the run; the words at a bar count from the opening of its wave.
+    eligible (`Converged` or `Deferred`), and one until all have converged; what is not reached goes on to the edge,
+    which is the end of the run, or of the last wave where all are done. Time is in seconds since the start of the run;
+    the words at a bar count from the opening of its wave.
 
     Args:
         result: the run.
@@ -47,12 +48,14 @@ def waves(result: Result, axes: Axes | None = None, rollout_id: str | None = Non
     if chosen is None or frame.empty:
         return say(axes, NO_ROLLOUT if chosen is None else "The rollout has no wave.")
     start = chosen.opened_at
-    edge = time_axis(axes, start, ended_at(result), "the start of the run")
-
     index = frame["wave"].to_numpy(dtype=np.int64)
     hosts = frame["hosts"].to_numpy(dtype=np.int64)
     opened = frame["opened_at"].to_numpy(dtype=np.float64)
     reached = frame[list(MILESTONES)].to_numpy(dtype=np.float64)
+    # of a rollout that is done the rest of the run shows nothing, and would leave its bars no room
+    done = bool(np.isfinite(reached[hosts > 0, -1]).all())
+    end = min(ended_at(result), float(np.nanmax([start, *opened, *reached[:, -1]]))) if done else ended_at(result)
+    edge = time_axis(axes, start, end, "the start of the run")
     ends = phase_ends(reached, edge)
     begins = opened
     handles: list[Artist] = []

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isclose
+from math import inf, isclose
 from typing import TYPE_CHECKING, Any
 
 from sim.report.phrases import later, main_rollout, of_hosts, sentence
-from sim.report.side_by_side import Group, Row, of_load, of_rollouts, since, took_after
+from sim.report.side_by_side import Group, Row, of_load, of_matched, since, took_after
 from sim.result import outcome
 from sim.result.words import counted, duration, some
 from sim.scenario.write import plain
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_SETTINGS = 20
 MOST_SAID = 3
 """Rollouts that an answer compares."""
+_VERIFIED = "before every host of the earlier waves had converged"
 SHORT = ("rules.", "control_plane.", "hosts.default.")
 """Sections that the name of a setting does without."""
 
@@ -43,9 +44,11 @@ class Comparison:
     """Rollouts of the two summaries that have the same id."""
     for_answers: dict[str, list[str]]
     """What to add to an answer, by its key."""
+    shown: tuple[dict[str, Any], dict[str, Any]] | None
+    """The pair of `matched` whose ends lie furthest apart, else that of the rollout that matters most."""
     gained: float | None
-    """How much later (s) the rollout that matters most ends where a deferred host does not count as done; None where
-    that is not what differs, or it does not end in both."""
+    """How much later (s) the rollout that is `shown` ends where a deferred host does not count as done; None where that
+    is not what differs, or it does not end in both."""
 
 
 def compare(result: Result, against: Result) -> Comparison:
@@ -59,12 +62,12 @@ def compare(result: Result, against: Result) -> Comparison:
     theirs = {rollout["rollout_id"]: rollout for rollout in against.summary["rollouts"]}
     matched = [(rollout, theirs[name]) for name, rollout in ours.items() if name in theirs]
     ends = _ends(matched, lead)
-    sentences = [*ends, *(_exposed(*pair, lead) for pair in matched)]
+    sentences = [*ends, *_exposures(matched, lead)]
     sentences += _unmatched([name for name in ours if name not in theirs], "this run", there)
     sentences += _unmatched([name for name in theirs if name not in ours], there, "this run")
-    several = len(matched) > 1
-    groups = [group for pair in matched for group in of_rollouts(*pair, several)]
+    groups = list(of_matched(matched))
     groups.append(of_load(result.summary["load"], against.summary["load"]))
+    shown = _furthest_apart(result, matched)
     rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
     more = {
         "duration": ends,
@@ -81,7 +84,8 @@ def compare(result: Result, against: Result) -> Comparison:
         groups=groups,
         matched=matched,
         for_answers={key: said[:MOST_SAID] for key, said in more.items()},
-        gained=_gained(result, matched) if rules == ("converged", "strict") else None,
+        shown=shown,
+        gained=_gained(shown) if shown and rules == ("converged", "strict") else None,
     )
 
 
@@ -150,13 +154,22 @@ def _end(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     return f"{lead}, {name} ends {later(then - here)}{instead}."
 
 
+def _exposures(matched: list[tuple[dict[str, Any], dict[str, Any]]], lead: str) -> Iterator[str]:
+    """A sentence for each rollout that somebody took too early in either run, and one for the others."""
+    key = "took_before_verified"
+    exposed = [pair for pair in matched if any(rollout["exposure"][key] for rollout in pair)]
+    yield from (_exposed(*pair, lead) for pair in exposed)
+    spared = [pair[0]["rollout_id"] for pair in matched if pair not in exposed]
+    if spared:
+        others = f"any of the {'other ' if exposed else ''}{len(spared):,} rollouts"
+        which = others if len(spared) > 1 else spared[0]
+        yield f"In neither run did a host take {which} {_VERIFIED}."
+
+
 def _exposed(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:
     here, then = one["exposure"]["took_before_verified"], other["exposure"]["took_before_verified"]
-    verified = "before every host of the earlier waves had converged"
-    if here == then == 0:
-        return f"In neither run did a host take {one['rollout_id']} {verified}."
     those = f"{of_hosts(then, other['hosts'])} did" if then else "none did"
-    took = f"{sentence(of_hosts(here, one['hosts']))} took {one['rollout_id']} {verified}"
+    took = f"{sentence(of_hosts(here, one['hosts']))} took {one['rollout_id']} {_VERIFIED}"
     return f"{took}; {lead[:1].lower()}{lead[1:]} {those}."
 
 
@@ -170,13 +183,25 @@ def _unverified(matched: list[tuple[dict[str, Any], dict[str, Any]]], lead: str)
     ]
 
 
-def _gained(result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]) -> float | None:
+def _furthest_apart(
+    result: Result, matched: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The pair with most to see: one that ends in one run alone, else the one whose ends lie furthest apart."""
     main = main_rollout(result.summary)
-    for one, other in matched:
-        here, then = since(one, one["terminal_at_s"]), since(other, other["terminal_at_s"])
-        if one is main and here is not None and then is not None:
-            return then - here
-    return None
+
+    def apart(pair: tuple[dict[str, Any], dict[str, Any]]) -> tuple[float, bool]:
+        here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in pair)
+        if here is None or then is None:
+            return (0.0 if here is then else inf), pair[0] is main
+        return (0.0 if _as_long(*pair) else abs(then - here)), pair[0] is main
+
+    found = max((pair for pair in matched if pair[0]["hosts"]), key=apart, default=None)
+    return found if found is not None and any(apart(found)) else None
+
+
+def _gained(pair: tuple[dict[str, Any], dict[str, Any]]) -> float | None:
+    here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in pair)
+    return None if here is None or then is None else then - here
 
 
 def _bad(one: dict[str, Any], other: dict[str, Any], lead: str) -> str | None:

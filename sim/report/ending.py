@@ -105,8 +105,10 @@ def _bottleneck(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
     stalled = rollout["stalled"]
     if stalled is not None:
         if len(waves) > 1:
-            since = duration(stalled["since_s"])
-            yield f"The bottleneck is wave {stalled['wave']}, in which it has been stuck since {since}."
+            wave, since = stalled["wave"], duration(stalled["since_s"])
+            at = waves[wave]["opened_at_s"]
+            opened = "" if at is None else f", open since {duration(at)}"
+            yield f"The bottleneck is wave {wave}{opened}: it was not left, and nothing has changed since {since}."
         return
     if rollout["terminal_at_s"] is None:
         if len(waves) > 1 and rollout["state"] != "Superseded":

@@ -33,24 +33,25 @@ class Shown(NamedTuple):
     text: str
 
 
-def figures(result: Result) -> list[Shown]:
-    """The figures of a run: of all rollouts together, and of the one that matters most."""
+def figures(result: Result, comparison: Comparison | None = None) -> list[Shown]:
+    """The figures of a run: of all rollouts together, and of the one that matters most; the waves also of the one that
+    is shown beside another run."""
     shown = [_states(result)]
     main = main_rollout(result.summary)
     if main is not None and main["hosts"]:
-        shown += [_waves(result, rollout) for rollout in _drawn(result.summary, main)]
+        beside = comparison.shown[0] if comparison is not None and comparison.shown is not None else main
+        shown += [_waves(result, rollout) for rollout in _drawn(result.summary, main, beside)]
         shown += [_time_to_converged(result, main), _gates(result, main)]
     shown.append(_load(result))
     return shown
 
 
 def side_by_side(result: Result, against: Result, comparison: Comparison) -> Shown | None:
-    """Shares converged over time of the rollout that matters most and of its counterpart; None where it has none."""
-    main = main_rollout(result.summary)
-    pairs = [pair for pair in comparison.matched if main is not None and pair[0]["rollout_id"] == main["rollout_id"]]
-    if not pairs or not pairs[0][0]["hosts"]:
+    """Shares converged over time of the rollout whose ends lie furthest apart, in both runs; None where none has a
+    counterpart."""
+    if comparison.shown is None:
         return None
-    one, other = pairs[0]
+    one, other = comparison.shown
     names = (comparison.here, comparison.there)
     axes = plot.converged_share(result, against=against, rollout_id=one["rollout_id"], labels=names)
     said = " ".join(f"{name}: {_quantiles(run)}." for name, run in zip(names, (one, other), strict=True))
@@ -62,10 +63,12 @@ def _shown(axes: Axes, caption: str, text: str) -> Shown:
     return Shown(plot.svg(axes), caption, text)
 
 
-def _drawn(summary: dict[str, Any], main: dict[str, Any]) -> list[dict[str, Any]]:
-    """The main rollout and the last of other channels, in order of opening."""
-    last = {one["channel"]: one for one in summary["rollouts"] if one["hosts"]} | {main["channel"]: main}
-    chosen = sorted(last.values(), key=lambda one: (one is not main, -one["hosts"]))[:MOST]
+def _drawn(summary: dict[str, Any], main: dict[str, Any], beside: dict[str, Any]) -> list[dict[str, Any]]:
+    """The main rollout, the one beside another run, and the last of other channels, in order of opening."""
+    last = {one["channel"]: one for one in summary["rollouts"] if one["hosts"]}
+    last |= {beside["channel"]: beside} | {main["channel"]: main}
+    others = sorted((one for one in last.values() if one not in (main, beside)), key=lambda one: -one["hosts"])
+    chosen = [main, *([beside] if beside is not main else []), *others][:MOST]
     return [one for one in summary["rollouts"] if one in chosen]
 
 

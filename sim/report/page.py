@@ -65,7 +65,7 @@ def report(
         answers=answers(result, comparison),
         comparison=comparison,
         together=side_by_side(result, against, comparison) if against is not None and comparison is not None else None,
-        figures=figures(result),
+        figures=figures(result, comparison),
         looks={state: look.colour for state, look in LOOKS.items()},
         grid=grid,
         most_cells=MOST_CELLS,

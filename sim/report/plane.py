@@ -41,10 +41,10 @@ def control_plane(result: Result) -> Answer:
         often = f", {percent(decisions / rows)} of them to say again that a gate holds a host" if decisions else ""
         sentences.append(f"{said}{often}.")
     if load["dispatches_requeued"]:
-        sentences.append(
-            f"{counted(load['dispatches_requeued'], 'dispatch').replace('dispatchs', 'dispatches')} had to be queued "
-            "again, because the host had not taken it by the next pass."
-        )
+        again = load["dispatches_requeued"]
+        what = "1 dispatch had to be queued again, because it" if again == 1 else ""
+        what = what or f"{again:,} dispatches had to be queued again, because they"
+        sentences.append(f"{what} had not been taken by the next pass.")
     refused = [f"{count:,} as {kind}" for kind, count in load["rejected"].items() if count]
     if refused:
         sentences.append(f"It refused reports: {listed(refused)}.")

@@ -14,6 +14,10 @@ from sim.result.words import counted, duration
 QUANTILES = {"p50": "half", "p90": "90 %", "p99": "99 %", "p100": "all"}
 
 
+ALIKE = frozenset({"the same", "in neither"})
+"""Differences that are none."""
+
+
 class Row(NamedTuple):
     """A line: what, in this run, in the other, and the difference of the other to this in words."""
 
@@ -28,6 +32,17 @@ class Group(NamedTuple):
 
     title: str
     rows: list[Row]
+
+
+def of_matched(matched: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[Group]:
+    """All lines of the rollouts that both runs have; of several those that are alike in every line have none."""
+    several = len(matched) > 1
+    for one, other in matched:
+        groups = list(of_rollouts(one, other, several))
+        if several and all(row.difference in ALIKE for group in groups for row in group.rows):
+            yield Group(f"{one['rollout_id']}: the same in both runs", [])
+        else:
+            yield from groups
 
 
 def of_rollouts(one: dict[str, Any], other: dict[str, Any], several: bool) -> Iterator[Group]:

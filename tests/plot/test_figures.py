@@ -310,6 +310,20 @@ def test_what_is_not_reached_goes_on_to_the_edge(run_of):
     assert [(place, until) for place, _, until in drawn] == [(0, pytest.approx(axes.get_xlim()[1]))]
 
 
+def test_the_waves_of_a_rollout_that_is_done_fill_the_axis(run_of):
+    result = run_of("superseded")
+    waves, ended = result.waves, result.summary["ended_at_s"]
+    first, last = (waves[waves["rollout_id"] == name] for name in ("c@r1", "c@r2"))
+    left, right = plot.waves(result, rollout_id="c@r2").get_xlim()
+    done = last["converged_at"].max()
+    assert left == last["opened_at"].min()
+    assert done < right < done + 0.03 * (done - left)
+    assert right < ended
+    # of one that is not, the run's end is the edge
+    assert first["converged_at"].isna().any()
+    assert plot.waves(result, rollout_id="c@r1").get_xlim()[1] > ended
+
+
 def test_waves_are_named_with_their_hosts_and_the_first_is_at_the_top(run_of):
     axes = plot.waves(run_of("plain"))
     assert [label.get_text() for label in axes.get_yticklabels()] == [

@@ -56,7 +56,11 @@ def test_a_finished_rollout_says_when_and_names_the_wave_that_set_the_end(told, 
         ("chain", "16m24s", "Both rollouts finished: a@r1 at 9m5s and b@r1 at 16m24s."),
         ("superseded", "3h19m", "c@r1 was superseded with 24 Pending, 16 Converged."),
         ("unlisted", "not finished", "without help it never will"),
-        ("never boots", "not finished", "The bottleneck is wave 2, in which it has been stuck since 17m16s."),
+        (
+            "never boots",
+            "not finished",
+            "The bottleneck is wave 2, open since 11m45s: it was not left, and nothing has changed since 17m16s.",
+        ),
     ],
 )
 def test_how_long_in_odd_cases(told, name, short, words):

@@ -9,6 +9,7 @@ import pytest
 import sim
 from sim.report.answers import answers
 from sim.report.compare import compare
+from sim.report.figures import figures, side_by_side
 from sim.report.phrases import later
 from sim.result.words import duration
 
@@ -83,6 +84,52 @@ def test_the_page_has_it_with_a_figure_and_only_then(page_of):
     assert section.one("figure").one("svg")
     assert "100 % after" in section.one("figure").all("p")[-1].text()
     assert not page_of("deferred").all("section", id="comparison")
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """A fleet on which one rollout of four differs by the rule, which is not the one that matters most."""
+    path = KERNEL.with_name("kernel-and-fault.yaml")
+    return [sim.run(sim.load(path, {"rules.deferred": rule})) for rule in ("converged", "strict")]
+
+
+def test_of_several_rollouts_the_one_that_differs_is_shown_and_said(demo):
+    one, other = demo
+    found = compare(one, other)
+    pair = [{each["rollout_id"]: each for each in run.summary["rollouts"]}["stable@kernel"] for run in demo]
+    assert found.shown == tuple(pair)
+    assert found.gained == pair[1]["terminal_at_s"] - pair[0]["terminal_at_s"]
+    short = {answer.key: answer.short for answer in answers(one, found)}["deferred"]
+    assert short == f"{duration(found.gained)} gained, 5 hosts unverified"
+    assert side_by_side(one, other, found).caption.startswith("Share of the hosts of stable@kernel ")
+    drawn = [shown.caption for shown in figures(one, found) if shown.caption.startswith("The waves of ")]
+    assert [caption.split(":")[0] for caption in drawn] == [
+        "The waves of infra@kernel",
+        "The waves of stable@kernel",
+        "The waves of stable@noon",
+    ]
+
+
+def test_what_is_alike_is_said_once(demo):
+    found = compare(*demo)
+    verified = "before every host of the earlier waves had converged"
+    assert [said for said in found.sentences if "neither run" in said] == [
+        f"In neither run did a host take any of the other 3 rollouts {verified}."
+    ]
+    empty = [group.title for group in found.groups if not group.rows]
+    assert empty == [f"{name}: the same in both runs" for name in ("edge@kernel", "infra@kernel", "stable@noon")]
+
+
+def test_where_nobody_took_a_release_early_that_is_said_once(run_of):
+    assert compare(run_of("quickstart"), run_of("quickstart")).sentences[1:] == [
+        "In neither run did a host take any of the 3 rollouts before every host of the earlier waves had converged."
+    ]
+
+
+def test_a_rollout_that_ends_in_one_run_alone_is_shown_before_one_that_ends_later(run_of):
+    found = compare(run_of("horizon"), run_of("plain"))
+    assert [rollout["terminal_at_s"] is None for rollout in found.shown] == [True, False]
+    assert compare(run_of("no release"), run_of("plain")).shown is None
 
 
 def test_runs_of_other_fleets_are_matched_by_rollout(run_of):
