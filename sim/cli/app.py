@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import bench, check, compare, conform, replicate, report, run, start, sweep, trace
+from sim.cli import bench, capacity, check, compare, conform, replicate, report, run, start, sweep, trace
 
 
 class _Commands(TyperGroup):
@@ -74,6 +74,9 @@ app.command("replicate", help=replicate.HELP, short_help="Simulate it many times
     replicate.replicate
 )
 app.command("compare", help=compare.HELP, short_help="Compare two settings under the same luck.")(compare.compare)
+app.command("capacity", help=capacity.HELP, short_help="Find the smallest value that meets a service goal.")(
+    capacity.capacity
+)
 app.command("sweep", help=sweep.HELP, short_help="Run it under many settings: which of them matter?")(sweep.sweep)
 benches = typer.Typer(
     cls=_Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, context_settings=_CONTEXT

@@ -5,10 +5,12 @@ Legal here: numpy, pandas, scipy, files (only in `store` and `baseline`), proces
 `sim.result.run`.
 """
 
+from sim.experiment.answer import Capacity
 from sim.experiment.baseline import Baseline, record
 from sim.experiment.comparing import compare
 from sim.experiment.comparison import Comparison
 from sim.experiment.errors import ExperimentError
+from sim.experiment.finding import capacity
 from sim.experiment.progress import Progress
 from sim.experiment.regression import Check, check
 from sim.experiment.replicated import Replications
@@ -18,12 +20,14 @@ from sim.experiment.swept import Sweep
 
 __all__ = [
     "Baseline",
+    "Capacity",
     "Check",
     "Comparison",
     "ExperimentError",
     "Progress",
     "Replications",
     "Sweep",
+    "capacity",
     "check",
     "compare",
     "record",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def _render(axes_or_figure: Axes | Figure, kind: str, metadata: dict[str, str | 
     room = "tight" if figure.get_layout_engine() is None else None
     buffer = BytesIO()
     _unlay(figure)
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches=room)
+    with warnings.catch_warnings():
+        # names are data: a character that the font lacks is drawn as a box
+        warnings.filterwarnings("ignore", r"Glyph \d+ ", UserWarning)
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches=room)
     return buffer.getvalue()
 
 

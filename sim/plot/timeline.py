@@ -83,13 +83,13 @@ def timeline(result: Result, host: str, axes: Axes | None = None, rollout_id: st
     events = trace(result, host, rollout_id)
     start = min(opened[name] for name in lanes)
     by_rollout = {name: [event for event in events if event["rollout_id"] == name] for name in lanes}
-    time_axis(axes, start, _end(result, by_rollout, superseded, start), "the start of the run")
+    of_host = [event for event in events if event["rollout_id"] is None]
+    time_axis(axes, start, _end(result, by_rollout, of_host, superseded, start), "the start of the run")
     edge = axes.get_xlim()[1]
     # what comes after a horizon is not known
     known_to = edge if result.summary["end"] == "quiescent" else min(edge, float(result.summary["ended_at_s"]))
     drawing = _Drawing(axes, start, known_to)
     for place, name in enumerate(lanes):
-        of_host = [event for event in events if event["rollout_id"] is None]
         drawing.lanes(place, opened[name], by_rollout[name], of_host)
         if name in superseded:
             drawing.superseded(place, superseded[name])
@@ -101,13 +101,21 @@ def timeline(result: Result, host: str, axes: Axes | None = None, rollout_id: st
     return axes
 
 
-def _end(result: Result, by_rollout: dict[str, list[Event]], superseded: dict[str, float], start: float) -> float:
+def _end(
+    result: Result,
+    by_rollout: dict[str, list[Event]],
+    of_host: list[Event],
+    superseded: dict[str, float],
+    start: float,
+) -> float:
     """Where the axis ends (s): a little after the host was done everywhere, or with the run."""
     last = start
+    # a boot that fails changes no state: the run may have come to rest before it
+    boots = [float(event["at"]) for event in of_host if event["what"] in ("reboot", "boot")]
     for name, events in by_rollout.items():
         moves = [event["detail"]["to"] for event in events if event["what"] == "move"]
         if not FINAL.intersection(moves) and (moves or name not in superseded):
-            return max(float(result.summary["ended_at_s"]), start + 60.0)
+            return max(float(result.summary["ended_at_s"]), start + 60.0, *boots)
         own = [event for event in events if event["what"] not in ("rollout_move", "promotion")]
         last = max([last, *(time for event in own for time in (event["at"], event["cp_at"]) if time is not None)])
     return last + max(1.0, 0.06 * (last - start))
@@ -217,7 +225,8 @@ class _Drawing:
         self._marks("a probe fails", [event["at"] for event in failing], above, marker="x", color=FAIL, markersize=6)
 
     def _marks(self, words: str, at: list[float], lane: float, **looks: Any) -> None:
-        if at:
+        # marks are not clipped, and one far outside would leave the Axes no room
+        if at := [time for time in at if time <= self.end]:
             looks |= {
                 "linestyle": "none",
                 "clip_on": False,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import sim
-from sim.plot import STATES
+from sim.plot import STATES, svg
 from sim.plot.timeline import timeline
 from sim.result import read, save
 from sim.result.trace import trace
@@ -283,6 +283,21 @@ def test_timeline_of_a_reboot_and_of_failing_probes(tmp_path: Path) -> None:
     (legend,) = [axes.get_legend()]
     words = {text.get_text() for text in legend.get_texts()}
     assert {"down for a boot", "reboot", "offline", "a probe fails", "Failed"} <= words
+
+
+def test_timeline_of_a_boot_that_fails_after_the_last_change(tmp_path: Path) -> None:
+    """The run comes to rest at 196.0, with both hosts deferred; they go down later, c-0 at 3690.5, and stay so."""
+    deferred = {"defer": {"probability": 1.0, "components": {"kernel": 1.0}}}
+    result = read(saved(tmp_path, default={**deferred, "reboot": "1h", "boot_failure": 1.0}))
+    assert result.summary["ended_at_s"] == 196.0
+    axes = timeline(result, "c-0")
+    end = axes.get_xlim()[1]
+    assert end > 3690.5
+    assert bars(axes, "Deferred") == [(0, 90.5, 3690.5), (-1, 91.0, end)]
+    (mark,) = [line for line in axes.lines if line.get_marker() == "s"]
+    assert list(mark.get_xdata()) == [3690.5]
+    # the layout leaves room for the legend; where it cannot, it warns
+    assert svg(axes).startswith("<svg")
 
 
 def test_timeline_of_several_rollouts(tmp_path: Path) -> None:

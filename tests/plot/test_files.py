@@ -140,3 +140,12 @@ def test_the_scenario_of_100_000_hosts(tmp_path):
     result = sim.run(sim.load(Path(__file__).parents[2] / "scenarios" / "hundred-thousand.yaml"))
     for axes in figures(result):
         assert len(plot.svg(axes)) < 500_000
+
+
+def test_a_character_that_the_font_lacks_is_no_warning(run_of, tmp_path):
+    # warnings are errors here, and on a terminal they would name files of this project
+    axes = plot.waves(run_of("plain"))
+    axes.set_title("web-\N{FOX FACE}")
+    plot.save(axes, tmp_path / "fox.svg")
+    plot.save(axes, tmp_path / "fox.png")
+    assert plot.svg(axes).startswith("<svg")
