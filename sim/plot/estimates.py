@@ -63,7 +63,7 @@ def distribution(
         drawn = axes.plot([centre], [place], color=ONE, marker="o", linestyle="none")
         if math.isfinite(low) or math.isfinite(high):
             drawn.append(_interval(axes, low, high, place))
-        legend(axes, drawn, [name, "95 % interval"])
+        legend(axes, drawn, [name, "95 % interval"][: len(drawn)])
     return axes
 
 

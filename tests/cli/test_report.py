@@ -182,3 +182,82 @@ def test_a_summary_that_is_something_else(cli, saved, tmp_path):
     said = cli("report", saved, "-o", tmp_path / "page.html")
     assert said.code == 2
     assert str(saved) in said.err
+
+
+# -- pages of experiments
+
+EXPERIMENTS = {
+    "replicate": ("-n", 2),
+    "compare": ("-n", 2, "--b", "control_plane.plan_tick=60s"),
+    "sweep": ("-n", 2, "--vary", "control_plane.plan_tick=15s,60s"),
+}
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A small scenario."""
+    path = tmp_path / "small.yaml"
+    path.write_text("fleet: {generate: {channels: {c: {hosts: 5, policy: p}}, policies: {p: {}}}}")
+    return path
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS)
+def test_an_experiment_writes_its_page_besides(cli, given, tmp_path, command):
+    target, out = tmp_path / "page.html", tmp_path / "out"
+    arguments = [command, given, *EXPERIMENTS[command], "--workers", 1, "--out", out]
+    plain = cli(*arguments)
+    assert plain.code == 0
+    said = cli(*arguments, "--report", target)
+    assert (said.code, said.out) == (0, plain.out)
+    assert said.err == f"{plain.err}wrote {target}\n"
+    text = target.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    # the same again, to the byte, beside the runs that are kept, and nothing said of it
+    assert cli(*arguments, "--report", out / "page.html", "--quiet", "--json").err == ""
+    assert (out / "page.html").read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "page.html", "small.yaml"]
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS)
+def test_a_page_goes_into_a_directory_that_the_experiment_makes(cli, given, tmp_path, command):
+    out = tmp_path / "new" / "out"
+    said = cli(command, given, *EXPERIMENTS[command], "--workers", 1, "--out", out, "--report", out / "page.html")
+    assert said.code == 0
+    assert (out / "page.html").exists()
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS)
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("small.yaml", "'--report': "),
+        ("page.txt", "expected a name that ends in .html"),
+        ("missing/page.html", "there is no directory"),
+        ("taken.html", "is there and is no file"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_before_anything_runs(
+    cli, given, tmp_path, monkeypatch, command, output, words
+):
+    (tmp_path / "taken.html").mkdir()
+    monkeypatch.setattr("sim.scenario.loader.load", lambda *_: pytest.fail("it reads first"))
+    out = tmp_path / "out"
+    said = cli(command, given, *EXPERIMENTS[command], "--out", out, "--report", tmp_path / output)
+    assert said.code == 2
+    assert words in said.err
+    assert not out.exists()
+
+
+def test_a_page_that_cannot_be_written_in_the_end_loses_no_answer(cli, given, tmp_path, monkeypatch):
+    target = tmp_path / "page.html"
+    target.write_text("before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    said = cli("replicate", given, "-n", 2, "--workers", 1, "--report", target)
+    assert said.code == 2
+    assert said.out.startswith("small: ")
+    assert said.err == f"Error: {target}: cannot be written: No space left on device\n"
+    assert target.read_text() == "before"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,74 @@ def parsed(page: str) -> Element:
     reader.close()
     assert len(reader.open) == 1
     return reader.open[0]
+
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+
+
+def words_only(main: Element) -> None:
+    """Nothing is said that is no word, and nothing but the cells of a table is empty."""
+    for part in (*main.all("p"), *main.all("dd"), *main.all("td"), *main.all("th"), *main.all("caption")):
+        assert part.text() or part.tag == "td"
+        assert not re.search(r"\b(nan|None|inf|NaT|null|undefined)\b|<NA>|\{\{|\}\}", part.text())
+
+
+def follows(page: Element) -> None:
+    """The structure is one that a screen reader can follow."""
+    assert page.one("html").attributes["lang"] == "en"
+    assert page.one("title").text()
+    for landmark in ("header", "nav", "main"):
+        page.one(landmark)
+    levels = [HEADINGS.index(one.tag) for one in page.elements() if one.tag in HEADINGS]
+    assert levels.count(0) == 1
+    assert levels[0] == 0
+    assert all(below - above <= 1 for above, below in pairwise(levels))
+    ids = [one.attributes["id"] for one in page.elements() if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+    for one in page.elements():
+        for attribute in ("for", "aria-labelledby", "aria-describedby"):
+            assert set(one.attributes.get(attribute, "").split()) <= set(ids)
+        assert not [name for name in one.attributes if name.startswith("on")]
+        if one.tag == "a":
+            assert one.attributes["href"].removeprefix("#") in ids
+    for table in page.all("table"):
+        assert table.one("caption").text()
+        assert all(head.attributes["scope"] in ("col", "row", "rowgroup") for head in table.all("th"))
+    labelled = {label.attributes["for"] for label in page.all("label")}
+    assert {one.attributes["id"] for one in page.elements() if one.tag in ("input", "select")} <= labelled
+    for figure in page.all("figure"):
+        picture = figure.one("svg", role="img")
+        caption, text = figure.one("figcaption"), figure.all("p")[-1]
+        assert picture.attributes["aria-labelledby"] == caption.attributes["id"]
+        assert picture.attributes["aria-describedby"] == text.attributes["id"]
+        assert text.text().startswith(caption.text())
+
+
+def figures_apart(text: str) -> int:
+    """Names inside the figures are of one figure each; how many figures there are."""
+    pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    of_figures = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in pictures]
+    assert sum(map(len, of_figures)) == len(set().union(*of_figures))
+    for svg, own in zip(pictures, of_figures, strict=True):
+        assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)) <= {(a, "") for a in own} | {
+            ("", b) for b in own
+        }
+    return len(pictures)
+
+
+def asks_nothing(text: str) -> str:
+    """Nothing is asked from outside; the content security policy."""
+    fetched = r"""(?:src|href|action|data|poster|srcset)\s*=\s*["']?([^"'\s>]+)|url\(([^)]+)\)|@import\s+([^;]+)"""
+    for found in re.findall(fetched, re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)):
+        target = next(one for one in found if one).strip("\"'")
+        assert target.startswith(("#", "data:")), target
+    assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\bimport\s*\(|\beval\(", text)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy is not None
+    rules = policy[1].replace("&#39;", "'")
+    assert rules.startswith("default-src 'none'; ")
+    return rules
 
 
 @pytest.fixture(scope="session")

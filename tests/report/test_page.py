@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from sim.report import report
 from sim.report.hosts import SHOWN
 from sim.result import Result, read, save
 from sim.result.words import duration, number
+from tests.report.conftest import asks_nothing, figures_apart, follows, words_only
 
 HERE = Path(sim.__file__).parent / "report"
 SECTIONS = ["answers", "fleet", "figures", "rollouts", "waves", "hosts", "scenario", "about"]
@@ -27,7 +27,6 @@ KINDS = [
     *("no release", "one host", "no waves", "nothing converged", "horizon", "at once over", "unchanged", "unlisted"),
     "months",
 ]
-HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
 def data(page) -> dict:
@@ -43,52 +42,16 @@ def test_every_run_has_all_parts_in_order_and_says_nothing_that_is_no_word(page_
         section.one("h2")
     assert main.one("h1").text() == name
     assert len(page.one("section", id="answers").all("dt")) == 5
-    for part in (*main.all("p"), *main.all("dd"), *main.all("td"), *main.all("th"), *main.all("caption")):
-        assert part.text() or part.tag == "td"
-        assert not re.search(r"\b(nan|None|inf|NaT|null|undefined)\b|<NA>|\{\{|\}\}", part.text())
+    words_only(main)
 
 
 @pytest.mark.parametrize("pair", [("quickstart",), ("deferred", "strict"), ("no release",)])
 def test_the_structure_is_one_that_a_screen_reader_can_follow(page_of, pair):
-    page = page_of(*pair)
-    assert page.one("html").attributes["lang"] == "en"
-    assert page.one("title").text()
-    for landmark in ("header", "nav", "main"):
-        page.one(landmark)
-    levels = [HEADINGS.index(one.tag) for one in page.elements() if one.tag in HEADINGS]
-    assert levels.count(0) == 1
-    assert levels[0] == 0
-    assert all(below - above <= 1 for above, below in pairwise(levels))
-    ids = [one.attributes["id"] for one in page.elements() if "id" in one.attributes]
-    assert len(ids) == len(set(ids))
-    for one in page.elements():
-        for attribute in ("for", "aria-labelledby", "aria-describedby"):
-            assert set(one.attributes.get(attribute, "").split()) <= set(ids)
-        assert not [name for name in one.attributes if name.startswith("on")]
-        if one.tag == "a":
-            assert one.attributes["href"].removeprefix("#") in ids
-    for table in page.all("table"):
-        assert table.one("caption").text()
-        assert all(head.attributes["scope"] in ("col", "row", "rowgroup") for head in table.all("th"))
-    labelled = {label.attributes["for"] for label in page.all("label")}
-    assert {one.attributes["id"] for one in page.elements() if one.tag in ("input", "select")} <= labelled
-    for figure in page.all("figure"):
-        picture = figure.one("svg", role="img")
-        caption, text = figure.one("figcaption"), figure.all("p")[-1]
-        assert picture.attributes["aria-labelledby"] == caption.attributes["id"]
-        assert picture.attributes["aria-describedby"] == text.attributes["id"]
-        assert text.text().startswith(caption.text())
+    follows(page_of(*pair))
 
 
 def test_names_inside_the_figures_are_of_one_figure_each(run_of):
-    page = report(run_of("quickstart"))
-    of_figures = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
-    assert len(of_figures) >= 5
-    assert sum(map(len, of_figures)) == len(set.union(*of_figures))
-    for svg, own in zip(re.findall(r"<svg.*?</svg>", page, re.DOTALL), of_figures, strict=True):
-        assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)) <= {(a, "") for a in own} | {
-            ("", b) for b in own
-        }
+    assert figures_apart(report(run_of("quickstart"))) >= 5
 
 
 def test_figures_say_in_numbers_what_is_to_be_seen(page_of, run_of):
@@ -106,16 +69,7 @@ def test_figures_say_in_numbers_what_is_to_be_seen(page_of, run_of):
 
 def test_nothing_is_asked_from_outside_and_scripts_are_those_of_the_project(run_of):
     text = report(run_of("plain"))
-    fetched = r"""(?:src|href|action|data|poster|srcset)\s*=\s*["']?([^"'\s>]+)|url\(([^)]+)\)|@import\s+([^;]+)"""
-    for found in re.findall(fetched, re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)):
-        target = next(one for one in found if one).strip("\"'")
-        assert target.startswith(("#", "data:")), target
-    assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
-    assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\bimport\s*\(|\beval\(", text)
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
-    assert policy is not None
-    rules = policy[1].replace("&#39;", "'")
-    assert rules.startswith("default-src 'none'; ")
+    rules = asks_nothing(text)
     scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     own = {path.name: path.read_text() for path in HERE.glob("*.js")}
     assert sorted(scripts) == sorted(own.values())
