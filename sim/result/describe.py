@@ -103,7 +103,9 @@ def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
                 took[wave["index"]] = end - wave["opened_at_s"]
         if took:
             slowest = max(took, key=lambda index: took[index])
-            yield f"Its slowest wave was wave {slowest}, {duration(took[slowest])} until its hosts let the next go."
+            last = slowest == waves[-1]["index"]
+            until = "all of its hosts were eligible" if last else "its hosts let the next go"
+            yield f"Its slowest wave was wave {slowest}, {duration(took[slowest])} until {until}."
     parts = {part: sum(wave["parts"][part] for wave in rollout["waves"]) for part in _PARTS}
     whole = sum(parts.values())
     if whole > 0:
@@ -114,11 +116,15 @@ def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
     for wave in rollout["waves"]:
         verified_share = wave["verified_at_promotion"]
         if verified_share is not None and verified_share < 1.0:
-            hosts, verified = counted(wave["hosts"], "host"), round(verified_share * wave["hosts"])
-            yield (
-                f"Wave {wave['index']} was left with {verified or 'none'} of its {hosts} verified, "
-                f"{'the others' if verified else 'all'} only Deferred."
-            )
+            hosts, verified = wave["hosts"], round(verified_share * wave["hosts"])
+            left = f"{verified or 'none'} of its {hosts:,} hosts verified, {_others(hosts, verified)} only Deferred"
+            yield f"Wave {wave['index']} was left with {left if hosts > 1 else 'its one host only Deferred'}."
+
+
+def _others(hosts: int, verified: int) -> str:
+    if not verified:
+        return "all"
+    return "the other one" if hosts - verified == 1 else "the others"
 
 
 def _longest_gate(rollout_id: str, gates: pd.DataFrame) -> str:

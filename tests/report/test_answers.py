@@ -69,6 +69,13 @@ def test_how_long_in_odd_cases(told, name, short, words):
     assert words in text
 
 
+def test_dispatches_queued_again_are_counted(told, run_of):
+    again = run_of("laptops").summary["load"]["dispatches_requeued"]
+    assert again > 1
+    said = f"{again:,} dispatches had to be queued again, because they had not been taken by the next pass."
+    assert said in told("laptops")["control-plane"][1]
+
+
 # -- what holds hosts back
 
 

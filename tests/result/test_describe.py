@@ -127,6 +127,24 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Result:
         ),
         pytest.param(
             TWO,
+            {"hosts": 2, "default": {"defer": {"probability": 1.0}, "reboot": "never"}},
+            ["Wave 0 was left with its one host only Deferred."],
+            id="nothing ever reboots, in waves of one",
+        ),
+        pytest.param(
+            TWO,
+            {"default": {"activation": "30m"}},
+            ["Its slowest wave was wave 0, 30m15s until its hosts let the next go."],
+            id="the first wave is the slowest",
+        ),
+        pytest.param(
+            [{"percent": 25, "soak": "1m"}, {"percent": 100, "soak": "2h"}],
+            {"rules": {"soak_from": "activation"}},
+            ["Its slowest wave was wave 1, ", " until all of its hosts were eligible."],
+            id="the last wave is the slowest",
+        ),
+        pytest.param(
+            TWO,
             {"probes": PROBE, "releases": [{"ref": "r1", "closures": "shared", "defect": {}}]},
             ["2 hosts went back, the quarantine held 2 back.", "quarantine holds 2 hosts"],
             id="a bad release",
@@ -168,7 +186,7 @@ def test_of_a_wave_that_is_half_deferred_both_halves_are_counted(tmp_path: Path)
     hosts = {"default": {"activation": "90s"}, "overrides": overrides}
     path.write_text(json.dumps({"fleet": {"generate": fleet}, "hosts": hosts}))
     text = sim.run(sim.load(path)).describe()
-    assert "Wave 0 was left with 2 of its 3 hosts verified, the others only Deferred." in text
+    assert "Wave 0 was left with 2 of its 3 hosts verified, the other one only Deferred." in text
 
 
 def test_a_table_of_the_rollouts_for_a_notebook(tmp_path: Path) -> None:
