@@ -357,6 +357,8 @@ def test_the_map_has_every_package_and_names_what_is_there() -> None:
     for place, modules in rows("The code", "| package | modules |"):
         there = {path.stem for path in (ROOT / place.strip("`")).glob("*.py")}
         words = {name for name in named(modules) if re.fullmatch(r"[a-z_]+", name)}
+        if place.startswith("`sim/"):
+            assert {name for name in there if not name.startswith("_")} <= words, place
         assert words - there <= {"load", "run", "init", "schema", "events"}, place  # functions, commands, a frame
     assert {path.parent.name for path in ROOT.glob("sim/*/__init__.py")} == set(packages())
 
