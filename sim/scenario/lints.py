@@ -15,7 +15,7 @@ from sim.scenario.artifact_lints import Lint, lint_artifact, lint_fleet, lint_gi
 from sim.scenario.loader import load
 from sim.scenario.problems import ScenarioError
 from sim.scenario.reading import read_artifact, read_text
-from sim.scenario.schema import Match, Scenario
+from sim.scenario.schema import Alternating, Match, Scenario
 from sim.scenario.units import format_duration
 
 PERIODS = ("plan_tick", "manifest_poll", "heartbeat", "advance_tick")
@@ -116,6 +116,12 @@ def _lint_rest(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:
             stalls = ", and its wave with it" if scenario.rules.deferred == "strict" else ""
             text = f"a host that is deferred never reboots: it stays Deferred{stalls}, and the rollout never ends"
             yield Lint("warning", f"{place}.reboot", text)
+    presence: dict[str, Any] = {"hosts.default": default.online}
+    presence |= {f"hosts.overrides.{n}": one.given().get("online") for n, one in enumerate(scenario.hosts.overrides)}
+    for place, online in presence.items():
+        if isinstance(online, Alternating) and online.up.mean() == 0.0:
+            text = "every stay lasts 0 s: what is sent to such a host finds it offline, and it takes no dispatch"
+            yield Lint("warning", f"{place}.online.up", text)
 
 
 def _releases(scenario: Scenario, artifact: FleetArtifact) -> Iterator[Lint]:

@@ -348,6 +348,11 @@ NEVER = "a host that is deferred never reboots: it stays Deferred"
     ("text", "place", "said"),
     [
         (
+            "hosts: {overrides: [{match: {all: true}, online: {up: 0, down: 1h}}]}",
+            "hosts.overrides.0.online.up",
+            "every stay lasts 0 s: what is sent to such a host finds it offline, and it takes no dispatch",
+        ),
+        (
             "control_plane: {resign: 62m}",
             "control_plane.resign",
             "signing again only every 1h2m, and hosts refuse one older than 1h1m: dispatches will be refused",
