@@ -7,7 +7,7 @@ name, so that what is read can be stepped and compared as it is. Times are secon
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, get_args
@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec.structs import astuple
 
-from sim.data.times import nanoseconds, to_seconds
+from sim.data.times import nanoseconds, rfc3339, to_nanoseconds, to_seconds
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
 from sim.reducer.events import RolloutEvent
-from sim.reducer.payloads import DeclaredProbe, ProbeTopologyDeclared, Report
+from sim.reducer.payloads import DeclaredProbe, ProbeResult, ProbeTopologyDeclared, Report
 
 Kind = Literal["agent_event", "plan_action", "effect", "gate_decision", "rollout_event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -87,23 +87,53 @@ def decoders(start: int) -> dict[Kind, Callable[[bytes], Payload]]:
             raise TypeError("expected a time as text")
         return to_seconds(nanoseconds(text) - start)
 
-    return {kind: _decoder(models, time) for kind, models in _MODELS.items()}
+    return {kind: _decoder(forms, time) for kind, forms in _FORMS.items()}
 
 
-def _decoder(written: Mapping[type, type], time: Callable[[type, object], float]) -> Callable[[bytes], Payload]:
-    any_of_them: Any = reduce(or_, written)
+def _decoder(forms: Sequence[Form], time: Callable[[type, object], float]) -> Callable[[bytes], Payload]:
+    any_of_them: Any = reduce(or_, [form.written for form in forms])
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(any_of_them, dec_hook=time).decode
+    model_of: dict[type, Callable[..., Payload]] = {form.written: form.model for form in forms}
 
     def decoded(payload: bytes) -> Payload:
         found = decode(payload)
+        kind = type(found)
         fields = astuple(found)
-        model: Callable[..., Payload] = written[type(found)]
-        if model is ProbeTopologyDeclared:
+        if kind is _TOPOLOGY.written:
             seq, probes, declared_at = fields
             return ProbeTopologyDeclared(seq, [DeclaredProbe(*astuple(probe)) for probe in probes], declared_at)
-        return model(*fields)
+        if kind is _RESULT.written:
+            return ProbeResult(*fields[:-1])
+        return model_of[kind](*fields)
 
     return decoded
+
+
+def encoder(start: int) -> Callable[[Payload], str]:
+    """What writes payloads as JSON, t = 0 being `start` (nanoseconds since 1970)."""
+    encode = msgspec.json.Encoder().encode
+    form_of = {form.model: form for forms in _FORMS.values() for form in forms}
+
+    def encoded(payload: Payload) -> str:
+        form = form_of[type(payload)]
+        fields = list(astuple(payload))
+        for place in form.times:
+            if fields[place] is not None:
+                fields[place] = rfc3339(start + to_nanoseconds(fields[place]))
+        if type(payload) is ProbeTopologyDeclared:
+            fields[1] = [_PROBE.written(*astuple(probe)) for probe in payload.probes]
+        return str(encode(form.written(*fields)), "utf-8")
+
+    return encoded
+
+
+class Form(msgspec.Struct, frozen=True):
+    """How payloads that are a `model` are written: as a struct with the same fields in the same order, those at the
+    places `times` being text."""
+
+    model: Any
+    written: Any
+    times: tuple[int, ...]
 
 
 def camel(name: str) -> str:
@@ -112,38 +142,45 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def _written(model: type, tag_field: str | None, rename: Callable[[str], str] | None) -> type:
-    """The struct as which a payload that becomes a `model` is read: the same fields in the same order."""
+def _form(model: type, tag_field: str | None, rename: Callable[[str], str] | None, *more: Any) -> Form:
     fields: list[Any] = []
-    for field in msgspec.structs.fields(model):
-        kind = _as_written(field.type) if field.name == "at" or field.name.endswith("_at") else field.type
-        if kind == list[DeclaredProbe]:
-            kind = list[_written(DeclaredProbe, None, camel)]  # type: ignore[misc]
+    times = []
+    for place, field in enumerate(msgspec.structs.fields(model)):
+        kind = field.type
+        if field.name == "at" or field.name.endswith("_at"):
+            times.append(place)
+            kind = Time if kind is float else Time | None
+        elif kind == list[DeclaredProbe]:
+            kind = list[_PROBE.written]  # type: ignore[name-defined]
         name = field.encode_name if rename is None else rename(field.encode_name)
         described = msgspec.field(name=name) if field.required else msgspec.field(name=name, default=field.default)
         fields.append((field.name, kind, described))
     tag = model.__name__ if tag_field else None
-    return msgspec.defstruct(model.__name__, fields, frozen=True, gc=False, tag_field=tag_field, tag=tag)
+    written = msgspec.defstruct(model.__name__, [*fields, *more], frozen=True, gc=False, tag_field=tag_field, tag=tag)
+    return Form(model, written, tuple(times))
 
 
-def _as_written(kind: Any) -> Any:
-    return Time if kind is float else Time | None
-
-
-def _all_written(
-    models: tuple[type, ...], tag_field: str | None, rename: Callable[[str], str] | None
-) -> dict[type, type]:
-    return {_written(model, tag_field, rename): model for model in models}
-
-
-_MODELS: dict[Kind, dict[type, type]] = {
-    "agent_event": _all_written(get_args(Report), "kind", camel),
-    "plan_action": _all_written((OpenRollout, QueueDispatch), "action", None),
-    "effect": {
-        **_all_written((RecordTransition, RemoteInsertQuarantine), "effect", None),
-        **_all_written((RecordRolloutTransition,), "effect", camel),
-    },
-    "gate_decision": _all_written((GateDecision,), None, None),
-    "rollout_event": _all_written(get_args(RolloutEvent), "kind", camel),
+_PROBE = _form(DeclaredProbe, None, camel)
+_TOPOLOGY = _form(ProbeTopologyDeclared, "kind", camel)
+_RESULT = _form(ProbeResult, "kind", camel, ("sub_results", Any, msgspec.field(name="subResults", default=None)))
+"""A real log has there what a compliance probe found in detail; it is written as null, and not read."""
+_FORMS: dict[Kind, list[Form]] = {
+    "agent_event": [
+        _TOPOLOGY,
+        _RESULT,
+        *(
+            _form(model, "kind", camel)
+            for model in get_args(Report)
+            if model not in (ProbeTopologyDeclared, ProbeResult)
+        ),
+    ],
+    "plan_action": [_form(model, "action", None) for model in (OpenRollout, QueueDispatch)],
+    "effect": [
+        _form(RecordTransition, "effect", None),
+        _form(RemoteInsertQuarantine, "effect", None),
+        _form(RecordRolloutTransition, "effect", camel),
+    ],
+    "gate_decision": [_form(GateDecision, None, None)],
+    "rollout_event": [_form(model, "kind", camel) for model in get_args(RolloutEvent)],
 }
-"""Kind of row -> the structs as which its payloads are read, and what each of them becomes."""
+"""Kind of row -> the forms of its payloads."""
