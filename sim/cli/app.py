@@ -9,7 +9,21 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import bench, capacity, check, compare, conform, export, replicate, report, run, start, sweep, trace
+from sim.cli import (
+    bench,
+    capacity,
+    check,
+    compare,
+    conform,
+    export,
+    replay,
+    replicate,
+    report,
+    run,
+    start,
+    sweep,
+    trace,
+)
 
 
 class _Commands(TyperGroup):
@@ -92,6 +106,9 @@ app.command("report", help=report.HELP, short_help="Write a saved run as one HTM
 )
 app.command("export", help=export.HELP, short_help="Write a saved run as the event log of a control plane.")(
     export.export
+)
+app.command("replay", help=replay.HELP, short_help="Hold a control plane's event log against the reducers.")(
+    replay.replay
 )
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)

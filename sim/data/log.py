@@ -55,7 +55,7 @@ class EventLog:
     """An open log. Use it in a `with` statement; `rows` may be called again and again.
 
     `start` is the time that counts as 0 (nanoseconds since 1970): what `export` wrote down, else the first row's. The
-    numbers in `problems` and `counts` are of the last call of `rows`.
+    numbers in `problems`, `counts` and `read` are of the last call of `rows`.
     """
 
     def __init__(self, path: str | Path):
@@ -64,6 +64,8 @@ class EventLog:
         self.problems = Problems()
         self.counts: dict[str, int] = {}
         """Rows by kind, unusable ones too."""
+        self.read = 0
+        """How many rows there are, up to where the file can be read."""
         self._unread: str | None = None
         self._open = ExitStack()
         try:
@@ -98,6 +100,7 @@ class EventLog:
         self.problems = problems = Problems()
         counts: dict[str, int] = {}
         self.counts = counts
+        self.read = 0
         if self._unread is not None:
             problems.add("simulation", None, self._unread)
         known = {kind.encode(): kind for kind in KINDS}
@@ -107,6 +110,7 @@ class EventLog:
         start = self.start
         last, latest = 0, -inf
         for seq, ts, host, rollout, kind, payload in self._cells():
+            self.read += 1
             if seq != last + 1:
                 if not isinstance(seq, int) or seq <= last:
                     problems.add("doubled", None, f"the number {_shown(seq)} comes after {last:,}")

@@ -2,7 +2,7 @@
 
 An agent's event in a log was accepted, so `step` has to accept it, and what it answers is the transition that follows
 in the log. A rollout event is written accepted or not; what the rollout's reducer answers has to follow likewise.
-Where the two part, the log is believed and the replay goes on from there.
+Where the two part, the replay goes on from what the reducer says as long as it accepts what comes, else from the log.
 
 What a log does not say is assumed: a host's target and the end of its soak are those of the first dispatch queued for
 it, and the target of a host that never was queued one is what it first says it runs. Where a run's soaks do not begin
@@ -19,9 +19,8 @@ from typing import Any, get_args
 import msgspec
 from msgspec.structs import replace
 
-from sim.data.log import EventLog
-from sim.data.rows import IGNORED, OpenRollout, QueueDispatch, Row
-from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
+from sim.data.rows import OpenRollout, QueueDispatch, Row
+from sim.reducer.effects import HostEffect, RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
 from sim.reducer.errors import SeqRegression, StepError
 from sim.reducer.events import HostJoined, RolloutEvent, RolloutOpened, SuccessorOpened
 from sim.reducer.host import step as host_step
@@ -29,7 +28,6 @@ from sim.reducer.payloads import ActivationCompleted, Report
 from sim.reducer.records import HostRecord, RolloutRecord
 from sim.reducer.reports import remote_event
 from sim.reducer.rollout import step as rollout_step
-from sim.scenario.schema import Scenario
 
 UNKNOWN = ""
 """The target of a host before the log has said it."""
@@ -70,6 +68,8 @@ class Replay:
         self._expected: dict[Key, tuple[Row, list[Move]]] = {}
         self._quarantines: dict[tuple[str, str], Row] = {}
         self._refused: set[Key] = set()
+        self._by_log: dict[Key, HostRecord] = {}
+        """The records as the log has them, where the reducer says otherwise."""
         self._before: deque[Row] = deque(maxlen=BEFORE)
         self._open: list[Difference] = []
         self._last_event = 0
@@ -121,11 +121,10 @@ class Replay:
             return
         if key in self._expected:
             self._lacks(row, key)
-            record = self._hosts[key]
         if record.target_closure == UNKNOWN and type(report) is ActivationCompleted:
             record = replace(record, target_closure=report.observed_current_closure)
         try:
-            after, (_, *effects) = host_step(record, remote_event(report), "halt")
+            after, (_, *effects) = self._step(key, record, report)
         except StepError as error:
             if type(error) is SeqRegression and self._last_report.get(key) == report:
                 self.skipped["doubled"] += 1
@@ -145,6 +144,17 @@ class Replay:
                 self._quarantines[effect.channel, effect.closure] = row
         self._expected[key] = row, moves
 
+    def _step(self, key: Key, record: HostRecord, report: Report) -> tuple[HostRecord, tuple[HostEffect, ...]]:
+        """A step of the record, or, if the reducer refuses and the log has another, of that."""
+        event = remote_event(report)
+        other = self._by_log.pop(key, None) if self._by_log else None
+        try:
+            return host_step(record, event, "halt")
+        except StepError:
+            if other is None:
+                raise
+            return host_step(other, event, "halt")
+
     def _host_moved(self, row: Row, move: RecordTransition) -> None:
         key = move.rollout_id, move.host
         _, expected = self._expected.pop(key, (row, ()))
@@ -156,8 +166,11 @@ class Replay:
         else:
             said = f"moves it {_said(expected[0])}" if expected else "does not move it"
             self._differs(row, f"the log moves it {_said(move)}, the reducer {said}")
-        record = self._hosts.get(key) or self._record(move.rollout_id, move.host, row.at)
-        self._hosts[key] = replace(record, state=move.to)
+        record = self._hosts.get(key)
+        if record is None:
+            self._hosts[key] = replace(self._record(move.rollout_id, move.host, row.at), state=move.to)
+        elif record.state != move.to:
+            self._by_log[key] = replace(record, state=move.to)
 
     def _quarantined(self, row: Row, effect: RemoteInsertQuarantine) -> None:
         if self._quarantines.pop((effect.channel, effect.closure), None) is None:
@@ -238,15 +251,13 @@ class Replay:
     # -- differences
 
     def _lacks(self, row: Row, key: Key) -> None:
-        """The log goes on without the transitions that the reducer has made: it is believed."""
+        """The log goes on without the transitions that the reducer has made."""
         since, missing = self._expected.pop(key)
         for move in missing:
             self._differs(since, f"the reducer moves it {_said(move)}, which the log does not")
-        rollout_id, host = key
+        _, host = key
         if host is not None:
-            self._hosts[key] = replace(self._hosts[key], state=missing[0].from_)
-        elif rollout_id in self._rollouts:
-            self._rollouts[rollout_id] = replace(self._rollouts[rollout_id], state=missing[0].from_)
+            self._by_log[key] = replace(self._hosts[key], state=missing[0].from_)
 
     def _differs(self, row: Row, what: str) -> None:
         self.differ += 1
@@ -268,21 +279,3 @@ def opened(event: RolloutOpened) -> RolloutRecord:
 
 def _said(move: Move) -> str:
     return f"{move.from_} -> {move.to} at {move.at:.9g} s"
-
-
-def replayed(log: EventLog, scenario: Scenario | None = None, *more: Callable[[Row], None]) -> Replay:
-    """Play a whole log through the reducers.
-
-    Args:
-        scenario: what was run, where that is known.
-        more: what else takes the rows, as they come.
-    """
-    replay = Replay(soaks_from_opening=scenario is None or scenario.rules.soak_from == "open")
-    takes = (replay.take, *more)
-    for row in log.rows():
-        for take in takes:
-            take(row)
-    replay.finish()
-    skipped = {kind: log.counts[kind] for kind in IGNORED if kind in log.counts}
-    replay.skipped.update({**log.problems.counts, **skipped})
-    return replay
