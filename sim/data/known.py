@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sim.data.log import EventLog, LogError, Simulation
 from sim.data.passes import Passes
-from sim.data.rebuild import Fleet
+from sim.data.rebuild import Fleet, Rebuilder
 from sim.model.fleet import Fleet as CompiledFleet
 from sim.model.recording import Recording
 from sim.scenario.loader import load
@@ -56,33 +55,32 @@ def fleet_of(scenario: Scenario, simulation: Simulation | None) -> Fleet:
     return fleet
 
 
-def scenario_from(recording: Recording, name: str) -> Scenario:
+def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scenario:
     """The least that a log says of a scenario: hosts, channels, waves and soaks as they show, and the releases.
 
     It stands for what happened in tables and pages; it is not what would happen again: how long things take, probes,
     budgets and edges are not in it.
     """
     names = recording.host_names
-    waves: dict[str, list[Any]] = {}
+    minutes = ("reconcileIntervalMinutes", "signingIntervalMinutes", "freshnessWindow")
+    channels, policies, waves = {}, {}, {}
     channel_of: dict[str, str] = {}
-    for log in recording.rollouts:
+    for told, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
+        channel = log.channel
         members = [[names[host] for host in log.hosts[log.wave == wave]] for wave in range(log.wave_count)]
-        waves[log.channel] = [{"hosts": hosts, "soakMinutes": 0} for hosts in members]
-        channel_of |= {names[host]: log.channel for host in log.hosts}
-    channels = {
-        channel: {
-            "rolloutPolicy": "unknown",
-            "reconcileIntervalMinutes": 0,
-            "signingIntervalMinutes": 0,
-            "freshnessWindow": 0,
-        }
-        for channel in waves
-    }
+        soaks = [told.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
+        waves[channel] = [{"hosts": hosts, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)]
+        declared = [
+            {"selector": {"hosts": hosts}, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)
+        ]
+        policies[channel] = {"strategy": "staged", "waves": declared, "onHealthFailure": told.on_health_failure}
+        channels[channel] = {"rolloutPolicy": channel, **dict.fromkeys(minutes, 0)}
+        channel_of |= {names[host]: channel for host in log.hosts}
     artifact = {
         "schemaVersion": 1,
         "hosts": {host: {"system": "unknown", "channel": channel} for host, channel in channel_of.items()},
         "channels": channels,
-        "rolloutPolicies": {"unknown": {"strategy": "staged", "waves": [], "onHealthFailure": "halt"}},
+        "rolloutPolicies": policies,
         "waves": waves,
     }
     data = {

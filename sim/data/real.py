@@ -70,7 +70,7 @@ def replay(
             recording = _recording(log, rebuilder, given)
             if events:
                 recording.events = event_rows.rows({one.rollout_id: one.wave_opened_at for one in recording.rollouts})
-            result = Result.from_recording(given or scenario_from(recording, log.path.stem), recording)
+            result = Result.from_recording(given or scenario_from(rebuilder, recording, log.path.stem), recording)
         return Replayed(log.read, compared, list(log.problems.lines()), _assumed(own, scenario), result)
 
 

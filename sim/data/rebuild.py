@@ -29,7 +29,7 @@ from sim.model.recording import FailingTime, MoveLog, Recording, RolloutLog
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition
 from sim.reducer.events import HostJoined, RolloutOpened
 from sim.reducer.gates import CHANNEL_EDGES, QUARANTINE, UNSTAGED, WAVE_PROMOTION
-from sim.reducer.payloads import DispatchAck, ProbeResult
+from sim.reducer.payloads import DispatchAck, Failed, ProbeResult
 from sim.reducer.records import STATES, HostState
 
 BEFORE_WAVES = frozenset({QUARANTINE, CHANNEL_EDGES, WAVE_PROMOTION, UNSTAGED})
@@ -64,7 +64,8 @@ class Rebuilder:
                 channel: [[self._numbers[host] for host in wave] for wave in waves]
                 for channel, waves in fleet.waves.items()
             }
-        self._rollouts: dict[str, Told] = {}
+        self.rollouts: dict[str, Told] = {}
+        """By rollout id, in order of opening."""
         self._agent, self._mirror = MoveLog(), MoveLog()
         self._failing = FailingTime()
         self._counts: Counter[tuple[str, int]] = Counter()
@@ -83,7 +84,7 @@ class Rebuilder:
             case "agent_event":
                 self._counts[f"reports.{type(payload).__name__}", minute] += 1
                 self._counts["host_steps", minute] += 1
-                if isinstance(payload, ProbeResult | DispatchAck):
+                if isinstance(payload, ProbeResult | DispatchAck | Failed):
                     self._report(row, payload)
             case "rollout_event":
                 if isinstance(payload, RolloutOpened):
@@ -112,12 +113,12 @@ class Rebuilder:
     # -- rollouts
 
     def _told(self, rollout_id: str, channel: str, ref: str, at: float) -> Told:
-        told = self._rollouts.get(rollout_id)
+        told = self.rollouts.get(rollout_id)
         if told is None:
             waves = None if self._waves is None else self._waves.get(channel, [])
             passes, eligible = self._fleet.passes, self._fleet.eligible
-            told = Told(len(self._rollouts), rollout_id, channel, ref, at, waves, passes, eligible)
-            self._rollouts[rollout_id] = told
+            told = Told(len(self.rollouts), rollout_id, channel, ref, at, waves, passes, eligible)
+            self.rollouts[rollout_id] = told
         return told
 
     def _known(self, rollout_id: str, at: float) -> Told:
@@ -139,14 +140,12 @@ class Rebuilder:
 
     def _advance(self, upto: float, *, including: bool) -> None:
         """Open the waves that passes have opened meanwhile."""
-        for told in self._rollouts.values():
+        for told in self.rollouts.values():
             told.advance(upto, including=including)
         self._note_due()
 
     def _note_due(self) -> None:
-        self._soonest = min(
-            (one.due[0] for one in self._rollouts.values() if one.due is not None), default=float("inf")
-        )
+        self._soonest = min((one.due[0] for one in self.rollouts.values() if one.due is not None), default=float("inf"))
 
     # -- hosts
 
@@ -173,13 +172,16 @@ class Rebuilder:
         self._agent.append(told.number, host, ORDER[source], ORDER[target], by_agent)
         self._mirror.append(told.number, host, ORDER[source], ORDER[target], at)
 
-    def _report(self, row: Row, report: ProbeResult | DispatchAck) -> None:
+    def _report(self, row: Row, report: ProbeResult | DispatchAck | Failed) -> None:
         assert row.rollout is not None and row.host is not None
         told, host = self._known(row.rollout, row.at), self._number(row.host)
         if isinstance(report, DispatchAck):
             ran = report.current_closure_at_dispatch
             if ran is not None and ran in ("", told.targets.get(host)):
                 told.unchanged.add(host)
+            return
+        if isinstance(report, Failed):
+            told.on_health_failure = report.policy_applied
             return
         told.probe_runs[host] = told.probe_runs.get(host, 0) + 1
         failed = report.status == "fail"
@@ -194,7 +196,7 @@ class Rebuilder:
     def _queued(self, action: QueueDispatch, at: float, minute: int) -> None:
         told, host = self._asked(action.rollout, action.host, at, past_waves=True)
         told.targets.setdefault(host, action.target_closure)
-        first = told.queue(host, at)
+        first = told.queue(host, at, action.soak_due_at)
         self._counts["dispatches_queued" if first else "dispatches_requeued", minute] += 1
         told.holds.let_go(host, at)
 
@@ -226,7 +228,7 @@ class Rebuilder:
         self._advance(end, including=True)
         names = list(self._numbers)
         failing = self._failing.upto(end)
-        logs = [self._log(told, names, failing, end) for told in self._rollouts.values()]
+        logs = [self._log(told, names, failing, end) for told in self.rollouts.values()]
         minutes = int(end // MINUTE) + 1
         load: dict[str, Any] = {}
         for (kind, minute), count in self._counts.items():
@@ -239,7 +241,7 @@ class Rebuilder:
             rollouts=logs,
             agent=self._agent.columns(),
             mirror=self._mirror.columns(),
-            gates=[hold for told in self._rollouts.values() for hold in told.holds.holds(told.rollout_id)],
+            gates=[hold for told in self.rollouts.values() for hold in told.holds.holds(told.rollout_id)],
             load=load,
             rejected={},
             ended_at=end,

@@ -24,7 +24,7 @@ from sim.reducer.effects import HostEffect, RecordRolloutTransition, RecordTrans
 from sim.reducer.errors import SeqRegression, StepError
 from sim.reducer.events import HostJoined, RolloutEvent, RolloutOpened, SuccessorOpened
 from sim.reducer.host import step as host_step
-from sim.reducer.payloads import ActivationCompleted, Report
+from sim.reducer.payloads import ActivationCompleted, Converged, Report
 from sim.reducer.records import HostRecord, RolloutRecord
 from sim.reducer.reports import remote_event
 from sim.reducer.rollout import step as rollout_step
@@ -53,7 +53,7 @@ class Replay:
     """Feed it the rows of a log (`take`), then `finish`.
 
     `agree` and `differ` count transitions, and events that the reducer refuses; `skipped` counts what could not be
-    compared, by kind: `no record` (an event of a host whose opening the log does not hold), `doubled` (an event that
+    compared, by kind: `no record` (what is of a record whose beginning the log does not hold), `doubled` (an event that
     is the one before once more) and `cut off` (transitions that the end of the log cuts off).
     """
 
@@ -89,7 +89,7 @@ class Replay:
         if self._open:
             for difference in self._open:
                 difference.rows.append(row)
-            self._open = [one for one in self._open if one.rows[-1 - AFTER].seq < one.row]
+            self._open = [one for one in self._open if sum(after.seq > one.row for after in one.rows) < AFTER]
         payload = row.payload
         take = self._takes.get(type(payload))
         if take is not None:
@@ -121,8 +121,11 @@ class Replay:
             return
         if key in self._expected:
             self._lacks(row, key)
-        if record.target_closure == UNKNOWN and type(report) is ActivationCompleted:
-            record = replace(record, target_closure=report.observed_current_closure)
+        if record.target_closure == UNKNOWN:
+            if type(report) is ActivationCompleted:
+                record = replace(record, target_closure=report.observed_current_closure)
+            elif type(report) is Converged:
+                record = replace(record, target_closure=report.current_closure)
         try:
             after, (_, *effects) = self._step(key, record, report)
         except StepError as error:
@@ -161,15 +164,17 @@ class Replay:
         if expected and expected[0] == move:
             self.agree += 1
             return
+        record = self._hosts.get(key)
+        if record is None:
+            self.skipped["no record"] += 1
+            self._hosts[key] = replace(self._record(move.rollout_id, move.host, row.at), state=move.to)
+            return
         if key in self._refused:
             self._refused.discard(key)  # told already
         else:
             said = f"moves it {_said(expected[0])}" if expected else "does not move it"
             self._differs(row, f"the log moves it {_said(move)}, the reducer {said}")
-        record = self._hosts.get(key)
-        if record is None:
-            self._hosts[key] = replace(self._record(move.rollout_id, move.host, row.at), state=move.to)
-        elif record.state != move.to:
+        if record.state != move.to:
             self._by_log[key] = replace(record, state=move.to)
 
     def _quarantined(self, row: Row, effect: RemoteInsertQuarantine) -> None:
@@ -188,15 +193,19 @@ class Replay:
 
     def _record(self, rollout_id: str, host: str, at: float) -> HostRecord:
         """A new record; the rollout's too, where the log begins after its opening."""
+        channel = self._rollout(rollout_id, at).channel
+        return HostRecord(
+            rollout_id=rollout_id, hostname=host, channel=channel, target_closure=UNKNOWN, dispatched_at=at
+        )
+
+    def _rollout(self, rollout_id: str, at: float) -> RolloutRecord:
         rollout = self._rollouts.get(rollout_id)
         if rollout is None:
             channel, _, ref = rollout_id.partition("@")
             rollout = self._rollouts[rollout_id] = RolloutRecord(
                 rollout_id=rollout_id, channel=channel, target_ref=ref, state="Active", opened_at=at
             )
-        return HostRecord(
-            rollout_id=rollout_id, hostname=host, channel=rollout.channel, target_closure=UNKNOWN, dispatched_at=at
-        )
+        return rollout
 
     # -- rollouts
 
@@ -238,8 +247,9 @@ class Replay:
         record = self._rollouts.get(move.rollout_id)
         if record is None:
             self.skipped["no record"] += 1
-            return
-        self._differs(row, f"the log moves it {_said(move)}, the reducer {said}")
+            record = self._rollout(move.rollout_id, row.at)
+        else:
+            self._differs(row, f"the log moves it {_said(move)}, the reducer {said}")
         self._rollouts[move.rollout_id] = replace(record, state=move.to)
 
     def _opened(self, row: Row, action: OpenRollout) -> None:

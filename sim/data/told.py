@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sim.data.holds import Holds
 from sim.data.passes import Pass, Passes
-from sim.reducer.records import HostState
+from sim.reducer.records import HealthPolicy, HostState
 
 
 class Told:
@@ -47,6 +47,10 @@ class Told:
         self.deferred_at_promotion: dict[int, int] = {}
         self.state_of: dict[int, HostState] = {}
         self.queued_at: dict[int, float] = {}
+        self.soak_minutes: dict[int, float] = {}
+        """Wave -> its soak, by the first dispatch to it; 0 where its end is not said."""
+        self.on_health_failure: HealthPolicy = "halt"
+        """The policy that was last applied."""
         self.targets: dict[int, str] = {}
         self.unchanged: set[int] = set()
         self.probe_runs: dict[int, int] = {}
@@ -118,10 +122,12 @@ class Told:
         self.current_wave = left + 1
         self.wave_opened_at[left + 1] = at
 
-    def queue(self, host: int, at: float) -> bool:
+    def queue(self, host: int, at: float, soak_due_at: float | None) -> bool:
         """A dispatch is queued; whether it is the first for this host."""
         if host in self.queued_at:
             return False
         self.queued_at[host] = at
-        self.first_dispatch_at.setdefault(self.wave_of.get(host, 0), at)
+        wave = self.wave_of.get(host, 0)
+        self.first_dispatch_at.setdefault(wave, at)
+        self.soak_minutes.setdefault(wave, 0.0 if soak_due_at is None else max(0.0, soak_due_at - self.opened_at) / 60)
         return True
