@@ -20,7 +20,7 @@ import msgspec
 
 from sim.data.problems import Problems
 from sim.data.rows import IGNORED, KINDS, Kind, Row, decoders
-from sim.data.times import nanoseconds, to_seconds
+from sim.data.times import clock, nanoseconds
 
 COLUMNS = ("seq", "ts", "host_id", "rollout_id", "kind", "payload")
 SIMULATION = "simulation"
@@ -107,7 +107,7 @@ class EventLog:
         names = {**known, **{kind.encode(): kind for kind in IGNORED}}
         decode = {kind.encode(): decoder for kind, decoder in decoders(self.start).items() if kind in kinds}
         called: dict[bytes | None, str | None] = {None: None}
-        start = self.start
+        seconds = clock(self.start)
         last, latest = 0, -inf
         for seq, ts, host, rollout, kind, payload in self._cells():
             self.read += 1
@@ -133,7 +133,7 @@ class EventLog:
                     called[rollout] = str(rollout, "utf-8")
                 if kind == AGENT_EVENT and (host is None or rollout is None):
                     raise TypeError("an agent's event is of a host and a rollout")
-                at = to_seconds(nanoseconds(str(ts, "utf-8")) - start)
+                at = seconds(str(ts, "utf-8"))
                 row = Row(seq, at, known[kind], called[host], called[rollout], decoder(payload))
             except msgspec.DecodeError as error:
                 problems.add("payload", seq, f"{error}: {_shown(payload)}")

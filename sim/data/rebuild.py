@@ -16,14 +16,16 @@ What a log cannot say is missing there, or as said here:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.data.passes import Passes
-from sim.data.rows import GateDecision, OpenRollout, QueueDispatch, Row
+from sim.data.rows import KIND_OF, GateDecision, OpenRollout, QueueDispatch, Row
 from sim.data.told import Told
 from sim.model.recording import FailingTime, MoveLog, Recording, RolloutLog
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition
@@ -68,47 +70,43 @@ class Rebuilder:
         """By rollout id, in order of opening."""
         self._agent, self._mirror = MoveLog(), MoveLog()
         self._failing = FailingTime()
-        self._counts: Counter[tuple[str, int]] = Counter()
+        self._counts: dict[int, dict[type, int]] = {}
+        """Minute -> kind of payload -> how many rows."""
+        self._minute = -1
+        self._now: dict[type, int] = {}
+        """The counts of that minute."""
+        self._first_dispatches: Counter[int] = Counter()
+        """Minute -> dispatches to hosts that had none before."""
+        self._takes: dict[type, Callable[[Row, Any], None]] = {
+            RolloutOpened: self._opened,
+            HostJoined: self._joined,
+            RecordTransition: self._moved,
+            RecordRolloutTransition: self._rollout_moved,
+            DispatchAck: self._acknowledged,
+            ProbeResult: self._probe_result,
+            Failed: self._failed,
+            OpenRollout: self._listed,
+            QueueDispatch: self._queued,
+            GateDecision: self._held,
+        }
         self._soonest = float("inf")
         self._last = 0.0
 
     def take(self, row: Row) -> None:
         """Note what a row says."""
         at = self._last = row.at
-        minute = int(at // MINUTE)
-        self._counts[f"event_log.{row.kind}", minute] += 1
         if at > self._soonest:
             self._advance(at, including=False)
+        minute = int(at // MINUTE)
+        if minute != self._minute:
+            self._minute = minute
+            self._now = self._counts.setdefault(minute, {})
         payload = row.payload
-        match row.kind:
-            case "agent_event":
-                self._counts[f"reports.{type(payload).__name__}", minute] += 1
-                self._counts["host_steps", minute] += 1
-                if isinstance(payload, ProbeResult | DispatchAck | Failed):
-                    self._report(row, payload)
-            case "rollout_event":
-                if isinstance(payload, RolloutOpened):
-                    self._told(payload.rollout_id, payload.channel, payload.target_ref, at)
-                else:
-                    self._counts["rollout_steps", minute] += 1
-                    if isinstance(payload, HostJoined):
-                        told = self._known(payload.rollout_id, at)
-                        told.join(self._number(payload.host_id), payload.wave)
-            case "effect":
-                if isinstance(payload, RecordTransition):
-                    self._moved(payload, at)
-                elif isinstance(payload, RecordRolloutTransition):
-                    self._rollout_moved(payload, at)
-            case "plan_action":
-                if isinstance(payload, QueueDispatch):
-                    self._queued(payload, at, minute)
-                elif isinstance(payload, OpenRollout):
-                    told = self._told(payload.rollout_id, payload.channel, payload.target_ref, at)
-                    for host in payload.hosts:
-                        told.join(self._number(host), 0)
-            case "gate_decision":
-                if isinstance(payload, GateDecision):
-                    self._held(payload, at)
+        kind = type(payload)
+        self._now[kind] = self._now.get(kind, 0) + 1
+        take = self._takes.get(kind)
+        if take is not None:
+            take(row, payload)
 
     # -- rollouts
 
@@ -123,13 +121,28 @@ class Rebuilder:
 
     def _known(self, rollout_id: str, at: float) -> Told:
         """The rollout, from its id if its opening is not in the log."""
+        told = self.rollouts.get(rollout_id)
+        if told is not None:
+            return told
         channel, _, ref = rollout_id.partition("@")
         return self._told(rollout_id, channel, ref, at)
 
     def _number(self, host: str) -> int:
         return self._numbers.setdefault(host, len(self._numbers))
 
-    def _rollout_moved(self, move: RecordRolloutTransition, at: float) -> None:
+    def _opened(self, row: Row, event: RolloutOpened) -> None:
+        self._told(event.rollout_id, event.channel, event.target_ref, row.at)
+
+    def _joined(self, row: Row, event: HostJoined) -> None:
+        self._known(event.rollout_id, row.at).join(self._number(event.host_id), event.wave)
+
+    def _listed(self, row: Row, action: OpenRollout) -> None:
+        told = self._told(action.rollout_id, action.channel, action.target_ref, row.at)
+        for host in action.hosts:
+            told.join(self._number(host), 0)
+
+    def _rollout_moved(self, row: Row, move: RecordRolloutTransition) -> None:
+        at = row.at
         told = self._known(move.rollout_id, at)
         told.state = move.to
         if move.to == "Terminal":
@@ -149,7 +162,8 @@ class Rebuilder:
 
     # -- hosts
 
-    def _moved(self, move: RecordTransition, at: float) -> None:
+    def _moved(self, row: Row, move: RecordTransition) -> None:
+        at = row.at
         told = self._known(move.rollout_id, at)
         host = self._number(move.host)
         told.join(host, 0)
@@ -172,35 +186,43 @@ class Rebuilder:
         self._agent.append(told.number, host, ORDER[source], ORDER[target], by_agent)
         self._mirror.append(told.number, host, ORDER[source], ORDER[target], at)
 
-    def _report(self, row: Row, report: ProbeResult | DispatchAck | Failed) -> None:
+    def _of(self, row: Row) -> tuple[Told, int]:
+        """Whose report it is."""
         assert row.rollout is not None and row.host is not None
-        told, host = self._known(row.rollout, row.at), self._number(row.host)
-        if isinstance(report, DispatchAck):
-            ran = report.current_closure_at_dispatch
-            if ran is not None and ran in ("", told.targets.get(host)):
-                told.unchanged.add(host)
-            return
-        if isinstance(report, Failed):
-            told.on_health_failure = report.policy_applied
-            return
+        return self._known(row.rollout, row.at), self._number(row.host)
+
+    def _acknowledged(self, row: Row, report: DispatchAck) -> None:
+        told, host = self._of(row)
+        ran = report.current_closure_at_dispatch
+        if ran is not None and ran in ("", told.targets.get(host)):
+            told.unchanged.add(host)
+
+    def _failed(self, row: Row, report: Failed) -> None:
+        self._of(row)[0].on_health_failure = report.policy_applied
+
+    def _probe_result(self, row: Row, result: ProbeResult) -> None:
+        told, host = self._of(row)
         told.probe_runs[host] = told.probe_runs.get(host, 0) + 1
-        failed = report.status == "fail"
+        failed = result.status == "fail"
         if failed:
             told.probe_fails[host] = told.probe_fails.get(host, 0) + 1
-        if report.mode == "enforce":
+        elif host not in told.failing:
+            return
+        if result.mode == "enforce":
             failing = told.failing.setdefault(host, set())
-            (failing.add if failed else failing.discard)(report.probe_name)
-            at = min(report.observed_at, row.at) if self._fleet.agents_time else row.at
+            (failing.add if failed else failing.discard)(result.probe_name)
+            at = min(result.observed_at, row.at) if self._fleet.agents_time else row.at
             self._failing.note(told.number, host, bool(failing), at)
 
-    def _queued(self, action: QueueDispatch, at: float, minute: int) -> None:
+    def _queued(self, row: Row, action: QueueDispatch) -> None:
+        at = row.at
         told, host = self._asked(action.rollout, action.host, at, past_waves=True)
         told.targets.setdefault(host, action.target_closure)
-        first = told.queue(host, at, action.soak_due_at)
-        self._counts["dispatches_queued" if first else "dispatches_requeued", minute] += 1
+        self._first_dispatches[self._minute] += told.queue(host, at, action.soak_due_at)
         told.holds.let_go(host, at)
 
-    def _held(self, decision: GateDecision, at: float) -> None:
+    def _held(self, row: Row, decision: GateDecision) -> None:
+        at = row.at
         past_waves = decision.gate not in BEFORE_WAVES
         told, host = self._asked(decision.rollout, decision.host, at, past_waves=past_waves)
         if decision.gate == UNSTAGED:
@@ -229,11 +251,7 @@ class Rebuilder:
         names = list(self._numbers)
         failing = self._failing.upto(end)
         logs = [self._log(told, names, failing, end) for told in self.rollouts.values()]
-        minutes = int(end // MINUTE) + 1
-        load: dict[str, Any] = {}
-        for (kind, minute), count in self._counts.items():
-            if 0 <= minute < minutes:
-                load.setdefault(kind, np.zeros(minutes, dtype=np.int64))[minute] += count
+        load = self._load(int(end // MINUTE) + 1)
         return Recording(
             **about,
             fidelity="log",
@@ -253,6 +271,25 @@ class Rebuilder:
             rollout_steps=int(sum(load.get("rollout_steps", [0]))),
             events=None,
         )
+
+    def _load(self, minutes: int) -> dict[str, NDArray[np.int64]]:
+        """What a log tells of the load (spec page 4), per minute."""
+        columns: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(minutes, dtype=np.int64))
+        for minute, counts in self._counts.items():
+            if not 0 <= minute < minutes:
+                continue
+            for kind, count in counts.items():
+                of = KIND_OF[kind]
+                columns[f"event_log.{of}"][minute] += count
+                if of == "agent_event":
+                    columns[f"reports.{kind.__name__}"][minute] += count
+                    columns["host_steps"][minute] += count
+                elif of == "rollout_event" and kind is not RolloutOpened:
+                    columns["rollout_steps"][minute] += count
+            first = self._first_dispatches[minute]
+            columns["dispatches_queued"][minute] += first
+            columns["dispatches_requeued"][minute] += counts.get(QueueDispatch, 0) - first
+        return dict(columns)
 
     def _log(self, told: Told, names: list[str], failing: dict[tuple[int, int], float], end: float) -> RolloutLog:
         told.holds.finish(end)

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec.structs import astuple
 
-from sim.data.times import nanoseconds, rfc3339, to_nanoseconds, to_seconds
+from sim.data.times import clock, rfc3339, to_nanoseconds
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
 from sim.reducer.events import RolloutEvent
 from sim.reducer.payloads import DeclaredProbe, ProbeResult, ProbeTopologyDeclared, Report
@@ -82,10 +82,12 @@ def decoders(start: int) -> dict[Kind, Callable[[bytes], Payload]]:
     A decoder raises `msgspec.DecodeError`, of which `msgspec.ValidationError` is one, saying what is wrong and where.
     """
 
+    seconds = clock(start)
+
     def time(kind: type, text: object) -> float:
         if not isinstance(text, str):
             raise TypeError("expected a time as text")
-        return to_seconds(nanoseconds(text) - start)
+        return seconds(text)
 
     return {kind: _decoder(forms, time) for kind, forms in _FORMS.items()}
 
@@ -184,3 +186,5 @@ _FORMS: dict[Kind, list[Form]] = {
     "rollout_event": [_form(model, "kind", camel) for model in get_args(RolloutEvent)],
 }
 """Kind of row -> the forms of its payloads."""
+KIND_OF: dict[type, Kind] = {form.model: kind for kind, forms in _FORMS.items() for form in forms}
+"""What a payload becomes -> the kind of its row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -14,7 +15,16 @@ EXPECTED = "expected a time such as 2026-01-05T08:00:00.000000000+00:00 or 2026-
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9]|60)(?:\.([0-9]{1,9}))?(?:Z|\+00:00)")
 
 
-@lru_cache(maxsize=16_384)  # the rows of one moment follow each other, and say it several times
+def clock(start: int) -> Callable[[str], float]:
+    """From RFC 3339 times to seconds since `start` (nanoseconds since 1970); raises as `nanoseconds` does."""
+
+    @lru_cache(maxsize=16_384)  # the rows of one moment follow each other, and say it several times
+    def seconds(text: str) -> float:
+        return to_seconds(nanoseconds(text) - start)
+
+    return seconds
+
+
 def nanoseconds(text: str) -> int:
     """Nanoseconds since 1970 of an RFC 3339 time in UTC with up to nine digits of a second.
 
