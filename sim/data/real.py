@@ -11,7 +11,7 @@ from sim.data.event_rows import EventRows
 from sim.data.known import fleet_of, scenario_from, scenario_of
 from sim.data.log import EventLog, LogError
 from sim.data.rebuild import Fleet, Rebuilder
-from sim.data.replay import Replay
+from sim.data.reducers import Replay
 from sim.data.rows import IGNORED
 from sim.model.recording import Recording
 from sim.result.result import Result
