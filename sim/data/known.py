@@ -65,15 +65,15 @@ def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scen
     minutes = ("reconcileIntervalMinutes", "signingIntervalMinutes", "freshnessWindow")
     channels, policies, waves = {}, {}, {}
     channel_of: dict[str, str] = {}
-    for told, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
+    for followed, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
         channel = log.channel
         members = [[names[host] for host in log.hosts[log.wave == wave]] for wave in range(log.wave_count)]
-        soaks = [told.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
+        soaks = [followed.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
         waves[channel] = [{"hosts": hosts, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)]
         declared = [
             {"selector": {"hosts": hosts}, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)
         ]
-        policies[channel] = {"strategy": "staged", "waves": declared, "onHealthFailure": told.on_health_failure}
+        policies[channel] = {"strategy": "staged", "waves": declared, "onHealthFailure": followed.on_health_failure}
         channels[channel] = {"rolloutPolicy": channel, **dict.fromkeys(minutes, 0)}
         channel_of |= {names[host]: channel for host in log.hosts}
     artifact = {
