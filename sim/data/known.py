@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from sim.scenario.schema import Scenario
 from sim.scenario.write import ARTIFACT, to_yaml
 
 SCENARIO = "scenario.yaml"
+UNNAMED = "?"
+"""In place of a name that a damaged log has lost."""
 
 
 def scenario_of(log: EventLog) -> Scenario | None:
@@ -65,8 +68,10 @@ def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scen
     minutes = ("reconcileIntervalMinutes", "signingIntervalMinutes", "freshnessWindow")
     channels, policies, waves = {}, {}, {}
     channel_of: dict[str, str] = {}
+    releases: dict[tuple[str, str], dict[str, Any]] = {}
     for followed, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
-        channel = log.channel
+        channel, ref = log.channel.strip() or UNNAMED, log.ref.strip() or UNNAMED
+        releases.setdefault((channel, ref), {"at": max(log.opened_at, 0.0), "ref": ref, "channels": [channel]})
         members = [[names[host] for host in log.hosts[log.wave == wave]] for wave in range(log.wave_count)]
         soaks = [followed.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
         waves[channel] = [{"hosts": hosts, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)]
@@ -88,9 +93,7 @@ def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scen
         "description": "what happened, as an event log tells it; settings that are not in a log are defaults",
         "until": float(np.ceil(recording.ended_at)),
         "fleet": {"resolved": ARTIFACT},
-        "releases": [
-            {"at": max(log.opened_at, 0.0), "ref": log.ref, "channels": [log.channel]} for log in recording.rollouts
-        ],
+        "releases": list(releases.values()),
     }
     return _loaded({SCENARIO: to_yaml(data), ARTIFACT: json.dumps(artifact)}, "what the log says of the fleet")
 
@@ -101,5 +104,6 @@ def _loaded(files: dict[str, str], what: str) -> Scenario:
             (Path(folder) / name).write_text(text, encoding="utf-8")
         try:
             return load(Path(folder) / SCENARIO)
-        except (ScenarioError, OSError) as error:
-            raise LogError(f"{what} cannot be used: {error}") from error
+        except ScenarioError as error:
+            said = "; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in error.problems)
+            raise LogError(f"{what} cannot be used: {said.replace(f'{folder}/', '')}") from error

@@ -20,7 +20,7 @@ import msgspec
 
 from sim.data.problems import Problems
 from sim.data.rows import IGNORED, KINDS, Kind, Row, decoders
-from sim.data.times import clock, nanoseconds
+from sim.data.times import FAR, clock, nanoseconds
 
 COLUMNS = ("seq", "ts", "host_id", "rollout_id", "kind", "payload")
 SIMULATION = "simulation"
@@ -219,10 +219,16 @@ class EventLog:
     def _start(self) -> int:
         if self.simulation is not None:
             return nanoseconds(self.simulation.start)
+        start = None
         for row in self._cells():
             with suppress(TypeError, ValueError):
-                return nanoseconds(str(row[1], "utf-8"))
-        raise LogError(f"{self.path}: its table event_log holds no row with a time")
+                at = nanoseconds(str(row[1], "utf-8"))
+                if start is not None and abs(at - start) < FAR:
+                    break
+                start = at  # the first, unless the next is far from it: its clock was not set yet
+        if start is None:
+            raise LogError(f"{self.path}: its table event_log holds no row with a time")
+        return start
 
 
 def _shown(cell: object) -> str:

@@ -60,10 +60,11 @@ class Rebuilder:
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
         self._numbers = {name: number for number, name in enumerate(fleet.hosts)}
+        # a host that a wave lists and the fleet lacks never gets anywhere, and holds the wave
         self._waves: dict[str, list[list[int]]] | None = None
         if fleet.waves is not None:
             self._waves = {
-                channel: [[self._numbers[host] for host in wave] for wave in waves]
+                channel: [[self._numbers.get(host, -1) for host in wave] for wave in waves]
                 for channel, waves in fleet.waves.items()
             }
         self.rollouts: dict[str, Followed] = {}
@@ -146,9 +147,9 @@ class Rebuilder:
         followed = self._known(move.rollout_id, at)
         followed.state = move.to
         if move.to == "Terminal":
-            followed.terminal_at = move.at
+            followed.terminal_at = at
         elif move.to == "Superseded":
-            followed.superseded_at = move.at
+            followed.superseded_at = at
             followed.holds.finish(at)
 
     def _advance(self, upto: float, *, including: bool) -> None:

@@ -10,7 +10,7 @@ from abc import ABC
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec.structs import astuple
@@ -23,6 +23,8 @@ from sim.reducer.payloads import DeclaredProbe, ProbeResult, ProbeTopologyDeclar
 Kind = Literal["agent_event", "plan_action", "effect", "gate_decision", "rollout_event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The kinds of rows that say something about a rollout."""
+MOST_WAVES = 10_000
+"""What numbers a wave beyond that is no log."""
 IGNORED = ("verify_outcome", "manifest_poll")
 """Kinds that a real log has, too, and that nothing here needs."""
 
@@ -152,6 +154,8 @@ def _form(model: type, tag_field: str | None, rename: Callable[[str], str] | Non
         if field.name == "at" or field.name.endswith("_at"):
             times.append(place)
             kind = Time if kind is float else Time | None
+        elif field.name == "wave":
+            kind = Annotated[int, msgspec.Meta(ge=0, lt=MOST_WAVES)]
         elif kind == list[DeclaredProbe]:
             kind = list[_PROBE.written]  # type: ignore[name-defined]
         name = field.encode_name if rename is None else rename(field.encode_name)
