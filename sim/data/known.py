@@ -33,7 +33,7 @@ def scenario_of(log: EventLog) -> Scenario | None:
     if log.simulation is None:
         return None
     files = {name: log.simulation.scenario[name] for name in (SCENARIO, ARTIFACT) if name in log.simulation.scenario}
-    return _loaded(files, f"{log.path}: the scenario in it").model_copy(update={"seed": log.simulation.seed})
+    return _loaded(files, "the scenario in the log").model_copy(update={"seed": log.simulation.seed})
 
 
 def fleet_of(scenario: Scenario, simulation: Simulation | None) -> Fleet:

@@ -89,6 +89,11 @@ class EventLog:
         """Close the file."""
         self._open.close()
 
+    def distrust_simulation(self, why: str) -> None:
+        """Read on as a real log: what the log says of the run it came from cannot be used."""
+        self.simulation, self._unread = None, why
+        self.start = self._start()
+
     def rows(self, kinds: Collection[Kind] = KINDS) -> Iterator[Row]:
         """The rows of these kinds in order of `seq`; others are counted alone.
 

@@ -47,7 +47,11 @@ def replay(
         LogError: there is no log, or no row of it can be used.
     """
     with EventLog(path) as log:
-        own = scenario_of(log)
+        try:
+            own = scenario_of(log)
+        except LogError as error:
+            own = None
+            log.distrust_simulation(str(error))
         given = own or scenario
         compared = Replay(soaks_from_opening=given is None or given.rules.soak_from == "open")
         takes = [compared.take]
