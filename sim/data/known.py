@@ -40,8 +40,7 @@ def fleet_of(scenario: Scenario, simulation: Simulation | None) -> Fleet:
     """The fleet of a scenario; with `simulation`, as it was in that run."""
     artifact = scenario.artifact()
     waves = {channel: [list(wave.hosts) for wave in artifact.waves.get(channel, [])] for channel in artifact.channels}
-    listed = {host for of_channel in waves.values() for wave in of_channel for host in wave}
-    fleet = Fleet(hosts=sorted({*artifact.hosts, *listed}), waves=waves)
+    fleet = Fleet(hosts=sorted(artifact.hosts), waves=waves)
     if scenario.rules.deferred == "strict":
         fleet.eligible = frozenset({"Converged"})
     if simulation is None:

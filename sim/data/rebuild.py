@@ -95,7 +95,8 @@ class Rebuilder:
 
     def take(self, row: Row) -> None:
         """Note what a row says."""
-        at = self._last = row.at
+        at = row.at
+        self._last = max(self._last, at)
         if at > self._soonest:
             self._advance(at, including=False)
         minute = int(at // MINUTE)
