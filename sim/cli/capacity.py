@@ -8,7 +8,22 @@ import typer
 
 from sim.cli.console import put, put_json, say
 from sim.cli.interrupts import Interrupts
-from sim.cli.options import Dask, Json, Out, Quiet, ScenarioFile, Seed, Set, Until, Wait, Workers, settings, share
+from sim.cli.options import (
+    Dask,
+    Json,
+    Out,
+    Quiet,
+    ReportFile,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    Wait,
+    Workers,
+    settings,
+    share,
+)
+from sim.cli.writing import check_page, write_report
 
 HELP = """Find the smallest value of a setting with which service goals are met, or with --largest the largest.
 
@@ -66,6 +81,7 @@ def capacity(
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -74,6 +90,7 @@ def capacity(
     assert sure is not None
     assert aside is not None
     changes = settings(change, seed=seed, until=until)
+    check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
     loaded = load(scenario, changes)
@@ -104,6 +121,7 @@ def capacity(
         put(found.describe())
     if out is not None and not quiet:
         say(f"kept in {out}")
+    write_report(report, found, quiet=quiet)
     if interrupts.asked or found.interrupted:
         raise typer.Exit(130)
     if found.answer is None:
