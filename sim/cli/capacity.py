@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from sim.cli.console import put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
@@ -23,7 +23,7 @@ from sim.cli.options import (
     settings,
     share,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 HELP = """Find the smallest value of a setting with which service goals are met, or with --largest the largest.
 
@@ -95,10 +95,11 @@ def capacity(
 
     loaded = load(scenario, changes)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.capacity(
+    found = conducted(
+        loaded.name,
+        partial(
+            sim.experiment.capacity,
             loaded,
             find,
             between,
@@ -112,17 +113,11 @@ def capacity(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.interrupted:
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )
     if found.answer is None:
         raise typer.Exit(1)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from sim.cli.console import put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
+    Metrics,
     Out,
     Quiet,
     ReportFile,
@@ -23,7 +24,7 @@ from sim.cli.options import (
     settings,
     share,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 HELP = """Run independent replications of a scenario: the mean, the median and quantiles of its metrics, with intervals.
 
@@ -59,16 +60,7 @@ def replicate(
             help="Stop when each 95 % interval is within P of its mean (5 % without -n).",
         ),
     ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            metavar="PATH",
-            show_default=False,
-            help="What to measure, e.g. rollouts.stable.terminal_at_s. May be given many times. Without it: throughput "
-            "of each wave, times to converge, exposure.",
-        ),
-    ] = None,
+    metric: Metrics = None,
     out: Out = None,
     wait: Wait = False,
     workers: Workers = None,
@@ -88,10 +80,11 @@ def replicate(
 
     loaded = load(scenario, changes)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.replicate(
+    conducted(
+        loaded.name,
+        partial(
+            sim.experiment.replicate,
             loaded,
             n,
             precision=within,
@@ -100,15 +93,9 @@ def replicate(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.stopped == "interrupted":
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )

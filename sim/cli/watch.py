@@ -74,8 +74,8 @@ class Watch:
 def _line(progress: Progress, passed: float) -> str:
     done, fresh = progress.done, progress.done - progress.known
     parts = [f"{done:,} runs done" if progress.of is None else f"{done:,} of {_about(progress)}{progress.of:,} runs"]
-    if progress.of is not None and fresh > 0:
-        parts.append(f"{duration(max(progress.of - done, 0) * passed / fresh)} left")
+    if progress.of is not None and progress.of > done and fresh > 0:
+        parts.append(f"{duration((progress.of - done) * passed / fresh)} left")
     return ", ".join([*parts, printable(progress.says())])
 
 

@@ -99,14 +99,18 @@ def metric_options(scenario: Scenario, asked: Sequence[Metric]) -> str:
 
 def about(scenario: Scenario, *rows: tuple[str, str], precision: float | None = None) -> list[tuple[str, str]]:
     """What was run and by what."""
-    made_by = versions()
-    libraries = [f"{name} {number}" for name, number in made_by.items() if name != "nixfleet-sim" and number]
     told = [("Seed", str(scenario.seed)), *rows]
     if precision is not None:
         told.append(("Precision", f"± {100 * precision:g} % asked for"))
+    return [*told, *made_by()]
+
+
+def made_by() -> list[tuple[str, str]]:
+    """By what it was run."""
+    numbers = versions()
+    libraries = [f"{name} {number}" for name, number in numbers.items() if name != "nixfleet-sim" and number]
     return [
-        *told,
-        ("Run by", f"nixfleet-sim {made_by['nixfleet-sim']}"),
+        ("Run by", f"nixfleet-sim {numbers['nixfleet-sim']}"),
         ("With", ", ".join([f"Python {python_version()}", *libraries])),
     ]
 

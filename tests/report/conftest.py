@@ -50,7 +50,7 @@ TEXTS = {
 }
 
 
-VOID = frozenset({"meta", "link", "input", "br", "img", "hr"})
+VOID = frozenset({"meta", "link", "input", "br", "img", "hr", "wbr"})
 
 
 @dataclass
