@@ -81,8 +81,17 @@ def text_table(caption: str, rows: Sequence[Sequence[str]], words: int) -> Table
     are left hold words."""
     kept = filled(rows)
     head, *body = [[row[place] for place in kept] for row in rows]
-    # symbols such as `a` and `p90` are no words
-    return table(caption, [sentence(one) if one.isalpha() and len(one) > 1 else one for one in head], body, words)
+    return table(
+        caption,
+        [_head(one) for one in head],
+        body,
+        words,
+    )
+
+
+def _head(words: str) -> str:
+    """A head with a capital, but for symbols such as `a` and `p90`, which are no words."""
+    return sentence(words) if len(words) > 1 and words.replace(" ", "").isalpha() else words
 
 
 def source(scenario: Scenario, name: str = "the scenario", file: str = "scenario.yaml") -> Source:

@@ -8,7 +8,20 @@ from pathlib import Path
 from sim import plot
 from sim.experiment import Check
 from sim.experiment.regression import Compared, Drift
-from sim.experiment.verdict import HEADS, again, closing, facts, headline, labels, row, sections
+from sim.experiment.verdict import (
+    GONE,
+    HEADS,
+    STATISTICS,
+    again,
+    closing,
+    drifted,
+    headline,
+    labels,
+    recorded,
+    row,
+    runs,
+    sections,
+)
 from sim.experiment.wording import as_given
 from sim.plot.changes import Moved
 from sim.report.figures import Shown
@@ -21,6 +34,8 @@ WORDS = 3
 """Columns of words in front of the numbers: scenario, metric, unit."""
 UNKNOWN = "-"
 NOT_MOVED = "not moved"
+MOST_SAID = 3
+"""Scenarios of which the answer says where their runs go another way; the others are in the table."""
 
 
 def of_check(found: Check) -> Told:
@@ -33,20 +48,28 @@ def of_check(found: Check) -> Told:
     tables = [text_table("What moved, the worse first.", [_HEADS, *moved], words=WORDS)] if moved else []
     tables += [_drifts(found)] if found.drifts else []
     tables.append(_all(found))
+    sizeless = [one.metric for one in found.moved if one.change.relative is None]
     rest = [names[name] for name in drawn[MOST_DRAWN:]]
     return Told(
         kind="Baseline check",
         title=found.file.name,
         description=None,
-        run=f"{counted(found.runs, 'run')} of {counted(len(found.scenarios), 'scenario')}",
+        run=runs(found),
         question="Has anything got worse?",
         sentences=said([headline(found).removeprefix(f"{found.file}: "), *_more(found)]),
-        enough=said([f"{facts(found)}, as many as the baseline has", " ".join(closing(found)), *_aside(found)]),
+        enough=said(
+            [f"{runs(found)}: as many as were recorded", recorded(found), " ".join(closing(found)), *_aside(found)]
+        ),
         figures=[
             *(_changes(found, name, several=several) for name in drawn[:MOST_DRAWN]),
             *([_speed(found, speeds)] if speeds else []),
         ],
-        not_drawn=f"In the tables alone: {some(rest, len(rest))}." if rest else "",
+        not_drawn=" ".join(
+            [
+                *([f"In the tables alone: {some(rest, len(rest))}."] if rest else []),
+                *([f"Of no known size: {some(sizeless, len(sizeless))}."] if sizeless else []),
+            ]
+        ),
         tables=tables,
         notes=[],
         scenarios=[
@@ -69,7 +92,11 @@ _HEADS = tuple(head or "way" for head in HEADS)
 
 def _more(found: Check) -> list[str]:
     """What there is to say of the answer: which runs differ, what the scenarios lack, and what to do."""
-    told = [f"{head}: {some(what, len(what))}" for head, what in sections(found) if not head.startswith("Speed")]
+    names, parted = labels(found), found.drifts[:MOST_SAID]
+    told = [f"with the same seeds {names[one.scenario]} goes another way in {drifted(one)}" for one in parted]
+    if len(parted) < len(found.drifts):
+        told.append(f"so do {counted(len(found.drifts) - len(parted), 'more scenario')}")
+    told += [f"{head}: {some(what, len(what))}" for head, what in sections(found) if head in (STATISTICS, GONE)]
     if not found.drifts and not found.changed:
         told.append("every run makes the same transitions as when it was recorded")
     if found.stands_apart:
@@ -89,7 +116,10 @@ def _aside(found: Check) -> list[str]:
 
 def _cells(found: Check, one: Compared) -> tuple[str, ...]:
     cells = row(found, one)
-    return cells if one.moved else cells._replace(way=NOT_MOVED)
+    if one.moved:
+        return cells
+    same = one.change.relative == 0.0 and one.change.reached[0] == one.change.reached[1]
+    return cells._replace(change=UNKNOWN, way="as it was", how="") if same else cells._replace(way=NOT_MOVED, how="")
 
 
 def _all(found: Check) -> Table:
