@@ -10,7 +10,7 @@ from sim.experiment.goals import Goal
 from sim.experiment.wording import as_given, percent
 from sim.report.figures import Shown
 from sim.report.tables import Table, table
-from sim.report.told import MOST_DRAWN, Told, about, estimated, parts, said, source, text_table
+from sim.report.told import MOST_DRAWN, Told, about, parts, said, source, text_table
 from sim.result.words import counted, some
 
 BINDS = {True: "yes", False: "no"}
@@ -89,7 +89,7 @@ def _shares(found: Capacity, place: int) -> Shown:
         f"{_verdict_of(found.goals)}."
     )
     told = [
-        f"{name}{' (the answer)' if row == answer else ''}: {estimated('share', share, around)} of "
+        f"{name}{' (the answer)' if row == answer else ''}: {percent(share)} ({_interval(around)}) of "
         f"{counted(one.runs, 'run')}, {one.verdict}."
         for row, (name, one, (share, around)) in enumerate(zip(names, found.tried, estimates, strict=True))
     ]

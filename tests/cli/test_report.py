@@ -189,6 +189,10 @@ def test_a_summary_that_is_something_else(cli, saved, tmp_path):
 EXPERIMENTS = {
     "replicate": ("-n", 2),
     "compare": ("-n", 2, "--b", "control_plane.plan_tick=60s"),
+    "capacity": (
+        *("--find", "control_plane.plan_tick", "--between", "5s", "60s", "--margin", "10%", "--confidence", "80%"),
+        *("--goal", "rollouts.c.terminal_at_s <= 1d"),
+    ),
     "sweep": ("-n", 2, "--vary", "control_plane.plan_tick=15s,60s"),
 }
 
