@@ -89,7 +89,7 @@ def compare(
                 values = [one.add_sides(*pair) for one, *pair in zip(pairing, rows[-2][1], row[1], strict=True)]
                 precise = enough.add(tuple(values))
                 if progress is not None:
-                    progress(sizing.progress(enough, size, known, lambda: sizing.so_far(difference, said)))
+                    progress(sizing.progress(enough, size, known, lambda: sizing.so_far(difference, said), "pair"))
                 if precise:
                     stopped = "precise"
                     break

@@ -61,8 +61,8 @@ def judged(asked: Sequence[Metric], named: Sequence[str] | None) -> list[int]:
     return [place for place, metric in enumerate(asked) if named or metric.kind.unit in JUDGED]
 
 
-def progress(enough: Enough, size: Size, known: int, says: Callable[[], str]) -> Progress:
-    """What to tell after a run, `known` of which were there before."""
+def progress(enough: Enough, size: Size, known: int, says: Callable[[], str], counts: str = "run") -> Progress:
+    """What to tell after a run (or what else `counts`), `known` of which were there before."""
     expected = size.most if size.precision is None else enough.expected()
     return Progress(
         done=enough.runs,
@@ -70,6 +70,7 @@ def progress(enough: Enough, size: Size, known: int, says: Callable[[], str]) ->
         of=None if expected is None else min(expected, size.most),
         fixed=size.precision is None,
         says=says,
+        counts=counts,
     )
 
 
