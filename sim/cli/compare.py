@@ -14,7 +14,9 @@ from sim.cli.options import (
     Dask,
     Json,
     Metrics,
+    Most,
     Out,
+    Precision,
     Quiet,
     ReportFile,
     Seed,
@@ -57,21 +59,8 @@ def compare(
         list[str] | None,
         typer.Option("--b", metavar="K=V", show_default=False, help="Change a setting of side b. May be repeated."),
     ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", metavar="N", min=1, show_default=False, help="So many pairs; with --precision: at most so many."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            metavar="P",
-            show_default=False,
-            help="Stop when each difference is known to within P of the larger mean (5 % without -n).",
-        ),
-    ] = None,
+    n: Most = None,
+    precision: Precision = None,
     metric: Metrics = None,
     out: Out = None,
     wait: Wait = False,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
-
-import typer
 
 from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
     Metrics,
+    Most,
     Out,
+    Precision,
     Quiet,
     ReportFile,
     ScenarioFile,
@@ -45,21 +44,8 @@ Examples:
 
 def replicate(
     scenario: ScenarioFile,
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", metavar="N", min=1, show_default=False, help="So many runs; with --precision: at most so many."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            metavar="P",
-            show_default=False,
-            help="Stop when each 95 % interval is within P of its mean (5 % without -n).",
-        ),
-    ] = None,
+    n: Most = None,
+    precision: Precision = None,
     metric: Metrics = None,
     out: Out = None,
     wait: Wait = False,
