@@ -233,11 +233,15 @@ class Capacity:
     def _why(self) -> str:
         if self.interrupted:
             return "interrupted; the same command with the same directory goes on"
+        undecided = sum(one.verdict == "undecided" for one in self.tried)
+        if undecided == len(self.tried):
+            return f"not enough to decide on any of them; no value may have more than {self.most:,}"
         each = (1 - self.confidence) / self.at_most
         aside = f"shares within {as_given(self.margin)} of a goal's may go either way"
+        short, others = (f"not enough to decide on {undecided:,} of them; ", "other ") if undecided else ("", "")
         return (
-            f"enough for {as_given(self.confidence)} confidence that no verdict is wrong ({percent(each)} of error for "
-            f"each of at most {self.at_most}); {aside}"
+            f"{short}enough for {as_given(self.confidence)} confidence that no {others}verdict is wrong "
+            f"({percent(each)} of error for each of at most {self.at_most}); {aside}"
         )
 
     def _value(self, place: int) -> str:

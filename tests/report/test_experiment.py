@@ -18,7 +18,7 @@ import yaml
 
 import sim
 from sim.cli.main import execute
-from sim.experiment import Capacity, capacity, compare, replicate, sweep
+from sim.experiment import Capacity, Progress, capacity, compare, replicate, sweep
 from sim.experiment.wording import filled
 from sim.report import experiment_report
 from sim.scenario.schema import Scenario
@@ -375,6 +375,34 @@ def test_how_a_search_ended_is_said(found, text, name, ending, said) -> None:
     rows = table(parsed(text(name)), "The values")[1:]
     assert ("the answer" in [row[-1] for row in rows]) == (found(name).answer is not None)
     assert ("undecided" in [row[-1] for row in rows]) == (name == "undecided")
+
+
+def test_values_that_are_not_decided_are_not_enough(found) -> None:
+    assert found("undecided").enough == (
+        "48 runs of 4 values, seed 1: not enough to decide on any of them; no value may have more than 12"
+    )
+    one = found("found")
+    tried = [row._replace(verdict="undecided") if row.value == 3 else row for row in one.tried]
+    said = replace(one, tried=tried).enough.split(": ", 1)[1]
+    assert said.startswith(
+        "not enough to decide on 1 of them; enough for 80 % confidence that no other verdict is wrong "
+    )
+    assert one.enough.split(": ", 1)[1].startswith("enough for 80 % confidence that no verdict is wrong (")
+
+
+def test_a_search_that_was_interrupted_says_so(given) -> None:
+    def stop(so_far: Progress) -> None:
+        if so_far.done == 3:
+            raise KeyboardInterrupt
+
+    one = capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 35m", progress=stop, **QUICK)
+    page = parsed(experiment_report(one))
+    words_only(page.one("main"))
+    what, enough = page.one("section", id="answers").all("div")
+    assert f"Interrupted: the smallest {BUDGET} from 1 to 12 with which " in what.text()
+    assert "3 runs of 2 values, seed 1: interrupted." in enough.text()
+    # nobody has looked into the runs at an answer yet
+    assert len(page.all("figure")) == 1
 
 
 # -- what a user wrote
