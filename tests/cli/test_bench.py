@@ -48,7 +48,8 @@ def test_its_page(cli, baseline: Path, tmp_path: Path) -> None:
     target = tmp_path / "page.html"
     plain = cli("bench", "check", baseline, "--workers", 1, *SLOW)
     said = cli("bench", "check", baseline, "--workers", 1, *SLOW, "--report", target)
-    assert said == (1, plain.out, f"wrote {target}\n")
+    assert (said.code, said.out) == (1, plain.out)
+    assert said.err.endswith(f"wrote {target}\n")
     text = target.read_text()
     assert text.startswith("<!DOCTYPE html>")
     assert f"{P50}: was " in text.replace("<wbr>", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sim.experiment import Progress
 
 P50 = "rollouts.stable.time_to_converged_s.p50"
 QUICK = ("--workers", "1")
+SO_FAR = re.compile(r": [1-9][0-9]* (of (about )?[0-9]+ )?(run|pair)s?\b")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "replicate": ("replicate", "SCENARIO", "-n", "4", "--metric", P50),
     "compare": ("compare", "SCENARIO", "-n", "4", "--b", "control_plane.plan_tick=60s", "--metric", P50),
@@ -77,9 +79,17 @@ def test_what_is_said(capsys, given: dict[str, object], words: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_where_there_is_none_a_quick_command_says_nothing_of_it(cli, small: Path, tmp_path: Path, name: str) -> None:
+def test_each_command_says_it_in_plain_lines(
+    cli, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("sim.cli.watch.FIRST_S", 0.0)
+    monkeypatch.setattr("sim.cli.watch.LONGER", 0.0)
     places = {"SCENARIO": small, "OUT": tmp_path / "out", "BASELINE": tmp_path / "baseline.json"}
     code, _, err = cli(*(places.get(word, word) for word in COMMANDS[name]), *QUICK)
     assert code == 0
-    assert " of " not in err
     assert "\x1b" not in err
+    lines = [line for line in err.splitlines() if SO_FAR.search(line)]
+    assert len(lines) >= 4
+    # an estimate with its interval: a mean, or a share
+    assert re.search(r" \d[\d.]* ± [\d.]+ | \d+ % as asked \(\d", lines[-1])
+    assert any(" left, " in line for line in lines[:-1]) or name == "capacity"
