@@ -15,7 +15,7 @@ from sim.experiment.estimates import Enough
 from sim.experiment.execute import Look, carry_out, workers_of
 from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Difference, paired
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, identity
 from sim.experiment.progress import Progress
 from sim.experiment.replicated import Stopped
 from sim.experiment.replications import HEADLINE, JUDGED, MOST, PRECISION
@@ -108,7 +108,7 @@ def compare(
                 raise
             stopped = "interrupted"
         del rows[2 * enough.runs :]
-        found = table(rows, asked)
+        found = columns_of(rows, asked)
         store.write_table(found)
     widest = enough.widest()
     return Comparison(
@@ -122,7 +122,7 @@ def compare(
             )
             for place, metric in enumerate(asked)
         },
-        table=found,
+        columns=found,
         pairs=enough.runs,
         stopped=stopped,
         precision=precision,

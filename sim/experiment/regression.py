@@ -21,7 +21,7 @@ from sim.experiment.progress import Progress
 from sim.experiment.speed import Speed, speed
 from sim.experiment.trajectory import Parting, Trajectory, parting
 from sim.result import Result
-from sim.result.files import versions
+from sim.result.versions import versions
 
 TOLERANCE = 0.05
 SPEED_TOLERANCE = 0.5
