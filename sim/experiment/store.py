@@ -120,6 +120,9 @@ def open_store(
     try:
         if (place / ABOUT).exists():
             _compare(place, given)
+            # what a process that was killed while it wrote a file has left; nobody else writes here now
+            for draft in place.rglob(".*.partial"):
+                draft.unlink()
         else:
             for name, content in (files or {}).items():
                 replace_file(place / name, content)

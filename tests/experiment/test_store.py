@@ -163,6 +163,17 @@ def test_one_that_was_killed_while_it_was_set_up_is_set_up_again(tmp_path, about
     assert json.loads((place / "experiment.json").read_text())["kind"] == "test"
 
 
+def test_the_draft_of_one_that_was_killed_while_it_wrote_is_cleared_away(tmp_path, about):
+    place = tmp_path / "e"
+    open_store(place, about).close()
+    (place / "figures").mkdir()
+    for draft in (place / ".table.parquet.abc.partial", place / "figures" / ".x.svg.abc.partial"):
+        draft.write_text("half")
+    (place / "notes.partial").write_text("mine")
+    open_store(place, about).close()
+    assert sorted(path.name for path in place.rglob("*.partial")) == ["notes.partial"]
+
+
 def test_the_table_is_read_with_pandas_alone_and_is_the_same_to_the_byte(tmp_path, twenty_hosts):
     metrics = find(twenty_hosts, PATHS)
     rows = [
