@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sim.report.phrases import GATES, MOST, PARTS, Answer, listed, main_rollout, percent, sentence
-from sim.result.stalled import stall_sentences, states_at_the_end
+from sim.result.fates import fates_of
+from sim.result.stalled import stall_sentences
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def what_holds(result: Result) -> Answer:
     sentences: list[str] = []
     short = ""
     stalled = sorted((one for one in rollouts if one["stalled"]), key=lambda one: one is not main)
-    state_of = states_at_the_end(result)
+    fate_of = fates_of(result)
     for rollout in stalled[:MOST]:
-        said, *advice = stall_sentences(rollout, state_of)
+        said, *advice = stall_sentences(rollout, fate_of)
         sentences.append(f"{said}.")
         if rollout is main and advice:
             sentences.append(f"What to do: {'; '.join(line.removeprefix('-> ') for line in advice)}.")

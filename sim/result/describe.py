@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sim.result.stalled import stall_sentences, states_at_the_end
+from sim.result.fates import fates_of
+from sim.result.stalled import stall_sentences
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def describe(result: Result) -> str:
     )
     if not summary["rollouts"]:
         return f"{head} {_why_none_opened(result)}"
-    state_of = states_at_the_end(result)
+    fate_of = fates_of(result)
     paragraphs = [head]
     for rollout in summary["rollouts"]:
         sentences = [
@@ -51,7 +52,7 @@ def describe(result: Result) -> str:
             *_exposure(rollout),
         ]
         if rollout["stalled"] is not None:
-            sentences += [f"{sentence}." for sentence in stall_sentences(rollout, state_of) if sentence[:2] != "->"]
+            sentences += [f"{sentence}." for sentence in stall_sentences(rollout, fate_of) if sentence[:2] != "->"]
         paragraphs.append(" ".join(sentences))
     return "\n\n".join(paragraphs)
 
