@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import GATES, MOST, PARTS, Answer, listed, main_rollout, percent, sentence
+from sim.report.phrases import MOST, Answer, listed, main_rollout, percent, sentence
+from sim.result.bottleneck import GATE_WORDS, PART_WORDS, held_by, most_time
 from sim.result.fates import fates_of
 from sim.result.stalled import stall_sentences
 from sim.result.words import counted, duration
@@ -46,15 +47,14 @@ def what_holds(result: Result) -> Answer:
         sentences.append(
             f"{counted(len(stalled) - MOST, 'more rollout')} {'is' if len(stalled) == 4 else 'are'} stuck."
         )
-    parts = {part: sum(wave["parts"][part] for wave in main["waves"]) for part in PARTS}
-    whole = sum(parts.values())
-    if whole > 0:
-        largest = max(parts, key=lambda part: parts[part])
-        share = percent(parts[largest] / whole)
-        short = f"{share} {PARTS[largest]}"
-        gates = _gates(result, main["rollout_id"]) if largest == "gates_s" else ""
+    most = most_time(main)
+    if most is not None:
+        part, portion = most
+        share = percent(portion)
+        short = f"{share} {PART_WORDS[part]}"
+        gates = _gates(result, main["rollout_id"]) if part == "gates_s" else ""
         of = f"the time of {main['rollout_id']}'s hosts" if len(rollouts) > 1 else "its hosts' time"
-        sentences.append(f"{sentence(share)} of {of} short of Converged was spent {PARTS[largest]}{gates}.")
+        sentences.append(f"{sentence(share)} of {of} short of Converged was spent {PART_WORDS[part]}{gates}.")
     if not stalled:
         sentences += _last(result, main)
     if not sentences:
@@ -72,13 +72,8 @@ def _stall(rollout: dict[str, Any]) -> str:
 
 def _gates(result: Result, rollout_id: str) -> str:
     """`: 12.0 host-hours because of waves that go first and 3.2 host-hours because of disruption budgets`."""
-    frame = result.gates
-    held = frame[frame["rollout_id"] == rollout_id].groupby("gate")["blocked_s"].sum().sort_values(ascending=False)
-    said = [
-        f"{seconds / 3600:,.1f} host-hours because of {GATES.get(str(gate), str(gate))}"
-        for gate, seconds in held.items()
-        if seconds > 0
-    ]
+    held = held_by(result.gates, rollout_id)
+    said = [f"{seconds / 3600:,.1f} host-hours because of {GATE_WORDS[gate]}" for gate, seconds in held.items()]
     return f": {listed(said[:MOST])}" if said else ""
 
 

@@ -52,8 +52,8 @@ def sentences(*waiting: tuple[str, int, list[str]]) -> list[str]:
         (
             ("wave-promotion", 4, ["host-19", "host-22", "host-17", "host-18"]),
             (
-                "wave-promotion holds 4 hosts, waiting for host-19 and host-22 (Reverted: their probes failed, and they "
-                "were rolled back), host-17 (Failed) and 1 more"
+                "wave-promotion holds 4 hosts, waiting for host-19 and host-22 (Reverted: their probes failed, and "
+                "they were rolled back), host-17 (Failed) and 1 more"
             ),
         ),
         (("Deferred", 1, ["host-18"]), "1 host will stay Deferred: it never reboots (host-18)"),
