@@ -131,7 +131,7 @@ function arrange(grid) {
   pen.font = '13px system-ui, sans-serif';
   pen.textBaseline = 'alphabetic';
   for (const group of groups) {
-    pen.fillText(`${rollout.channel}, ${group.name}: ${counted(group.hosts, 'host')}`, 0, group.top - 6, width);
+    pen.fillText(`${shortened(rollout.channel)}, ${group.name}: ${counted(group.hosts, 'host')}`, 0, group.top - 6, width);
   }
 }
 

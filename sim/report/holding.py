@@ -9,7 +9,7 @@ from sim.report.phrases import MOST, Answer, listed, main_rollout, percent, sent
 from sim.result.bottleneck import GATE_WORDS, PART_WORDS, held_by, most_time
 from sim.result.fates import fates_of
 from sim.result.stalled import stall_sentences
-from sim.result.words import counted, duration
+from sim.result.words import counted, duration, shortened
 
 if TYPE_CHECKING:
     from sim.result import Result
@@ -65,9 +65,8 @@ def what_holds(result: Result) -> Answer:
 def _stall(rollout: dict[str, Any]) -> str:
     """`stable waits for web-1`: who holds a stalled rollout, where that is one."""
     culprits = {name for waiting in rollout["stalled"]["waiting_for"] for name in waiting["culprits"]}
-    return (
-        f"{rollout['channel']} waits for {culprits.pop()}" if len(culprits) == 1 else f"{rollout['channel']} is stalled"
-    )
+    channel = rollout["channel"]
+    return f"{channel} waits for {shortened(culprits.pop())}" if len(culprits) == 1 else f"{channel} is stalled"
 
 
 def _gates(result: Result, rollout_id: str) -> str:
@@ -87,13 +86,13 @@ def _last(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
     if len(missing):
         shown = missing.sort_values("blocked_s", ascending=False, kind="stable").head(MOST)
         lead = "Not converged at the end" + (f", {len(missing):,} in all" if len(missing) > MOST else "")
-        named = [f"{row['host']} ({row['state']}, {_mostly(row)})" for row in shown.to_dict("records")]
+        named = [f"{shortened(row['host'])} ({row['state']}, {_mostly(row)})" for row in shown.to_dict("records")]
     else:
         shown = hosts.sort_values("converged_at", ascending=False, kind="stable").head(MOST)
         lead = "The last to converge"
         opened = rollout["opened_at_s"]
         named = [
-            f"{row['host']} after {duration(row['converged_at'] - opened)} ({_mostly(row)})"
+            f"{shortened(row['host'])} after {duration(row['converged_at'] - opened)} ({_mostly(row)})"
             for row in shown.to_dict("records")
         ]
     yield f"{lead}: {listed(named)}."

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sim.reducer.gates import GATES
 from sim.result.measures import PARTS
-from sim.result.words import duration
+from sim.result.words import duration, shortened
 
 if TYPE_CHECKING:
     from sim.result.critical import Link
@@ -100,12 +100,12 @@ def bottleneck_sentence(rollout: dict[str, Any], found: Bottleneck | None) -> st
     doing = _LINK_WORDS.get(found.what, f"held because of {GATE_WORDS.get(found.what, found.what)}")
     took, passed, whole = duration(found.what_s), duration(found.there_s), duration(found.whole_s)
     if found.rollout_id == rollout["rollout_id"] and len(waves) == 1:
-        return f"All its hosts go in one wave; what set the end most is {doing}: {took} ({found.host})."
+        return f"All its hosts go in one wave; what set the end most is {doing}: {took} ({shortened(found.host)})."
     where = "the hosts in no wave" if found.wave is None else f"wave {found.wave}"
     return (
         f"The bottleneck is {where} of {found.rollout_id}: of the {whole} that set the end "
         f"{'all' if passed == whole else passed} passed there, {'all' if took == passed else took} of it {doing} "
-        f"({found.host})."
+        f"({shortened(found.host)})."
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.reducer.selectors import matches
-from sim.result.words import some
+from sim.result.words import shortened
 
 if TYPE_CHECKING:
     from sim.result.result import Result
@@ -59,7 +59,8 @@ def told(names: list[str], rollout_id: str, fate_of: FateOf) -> str:
     for name in names[:FEW]:
         groups.setdefault(fate_of(rollout_id, name), []).append(name)
     shown = [f"{_joined(alike)} ({_state(fate, len(alike))})" for fate, alike in groups.items()]
-    return some(shown + names[FEW:], len(shown))
+    more = len(names) - len(names[:FEW])
+    return f"{', '.join(shown)} and {more:,} more" if more else ", ".join(shown)
 
 
 def alike(names: Iterable[str], rollout_id: str, fate_of: FateOf) -> dict[str, list[str]]:
@@ -85,7 +86,8 @@ def _why(fate: Fate | None, hosts: int) -> str:
 
 
 def _joined(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    short = [shortened(name) for name in names]
+    return " and ".join([", ".join(short[:-1]), short[-1]] if len(short) > 1 else short)
 
 
 class _Fates:
