@@ -15,7 +15,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.report.figures import Shown
-from sim.result.words import counted, duration, shortened
+from sim.result.words import counted, duration, readable, shortened
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, among them those that turn the direction of writing: in a name they would turn the words beside
@@ -86,5 +86,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=visible,
     )
-    environment.filters.update(counted=counted, duration=duration, drawn=_drawn, shortened=shortened)
+    environment.filters.update(counted=counted, duration=duration, drawn=_drawn, shortened=shortened, readable=readable)
     return environment

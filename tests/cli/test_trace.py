@@ -95,7 +95,7 @@ def test_a_host_that_fails_and_one_that_never_goes(cli, tmp_path: Path) -> None:
         told
         == """\
 c-1 has not begun r1: the gate wave-promotion has held it since 0s, for 4m36s; its wave 1 has not come, the rollout is \
-in wave 0 and waits for c-0 (Reverted)
+in wave 0 and waits for c-0 (Reverted: its probes failed, and it was rolled back)
 
 agent  control plane
                   0s  gate wave-promotion holds it for 4m36s, to the end: its wave 1 has not come, the rollout is in \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.result.words import counted, duration, number, shortened, some
+from sim.result.words import counted, duration, number, readable, shortened, some
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,11 @@ def test_a_long_name_loses_its_middle(name: str, most: int, said: str) -> None:
 
 def test_names_in_a_sentence_are_short() -> None:
     assert some(["a" * 250 + "b" * 250, "c"]) == f"{'a' * 32}…{'b' * 31}, c"
+
+
+def test_a_word_that_is_far_too_long_is_made_short() -> None:
+    name = "a" * 200
+    assert (
+        readable(f"waits for {name}, which never reboots") == f"waits for {shortened(name + ',')} which never reboots"
+    )
+    assert readable("waits for " + "b" * 99) == "waits for " + "b" * 99
