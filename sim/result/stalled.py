@@ -25,11 +25,14 @@ def stall_sentences(rollout: dict[str, Any], fate_of: FateOf) -> Iterator[str]:
 
 
 def _kinds(waiting_for: list[dict[str, Any]], rollout_id: str, fate_of: FateOf) -> Iterator[str]:
-    """The gates and states to say something about: where a gate waits for hosts, their states."""
+    """The gates and states to say something about: where a gate waits for hosts, their states; where these are only
+    hosts that another gate holds, that one alone."""
     for one in waiting_for:
         fates = [fate_of(rollout_id, name) for name in one["culprits"]] if one["gate"] in WAIT_FOR_HOSTS else []
-        stuck = [fate.state for fate in fates if fate is not None and fate.state in _WHAT_TO_DO]
-        yield from stuck or [one["gate"]]
+        states = {fate.state if fate else "" for fate in fates}
+        if states == {"Pending"} and len(waiting_for) > 1:
+            continue
+        yield from sorted(states & set(_WHAT_TO_DO)) or [one["gate"]]
 
 
 def _waiting(waiting: dict[str, Any], rollout_id: str, fate_of: FateOf) -> str:
