@@ -157,8 +157,8 @@ def test_a_wave_that_opens_although_a_host_of_an_earlier_one_failed(tmp_path: Pa
     = 690.5, is up at 750.5, and its first heartbeat's reply brings it `Soaking` at 751.5. Its probe fails at once; the
     tick of 875.5, the first at which that is 120 s ago, makes it Failed, known at 876.
 
-    By then c-1 runs the release, since 105.5 + 90 = 195.5, and c-0 itself. c-1 converges at 900, known at 900.5; nothing
-    of that failure is in the way of the pass of 915, which opens wave 2: c-2 takes the release at 915.5 + 90 = 1005.5.
+    By then c-1 runs the release, since 105.5 + 90 = 195.5, and c-0 itself. c-1 converges at 900, known at 900.5; none
+    of this is in the way of the pass of 915, which opens wave 2: c-2 takes the release at 915.5 + 90 = 1005.5.
     """
     waves = [{"selector": {"hosts": [f"c-{n}"]}, "soak": soak} for n, soak in enumerate(["5m", "15m", "5m"])]
     result = played(
