@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from sim.reducer.gates import GATES
-from sim.result.measures import PARTS
+from sim.result.keys import PARTS
 from sim.result.words import duration, shortened
 
 if TYPE_CHECKING:
