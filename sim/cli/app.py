@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import sim
 from sim.cli import (
     bench,
+    calibrate,
     capacity,
     check,
     compare,
@@ -109,6 +110,9 @@ app.command("export", help=export.HELP, short_help="Write a saved run as the eve
 )
 app.command("replay", help=replay.HELP, short_help="Hold a control plane's event log against the reducers.")(
     replay.replay
+)
+app.command("calibrate", help=calibrate.HELP, short_help="Make a scenario of a control plane's event log.")(
+    calibrate.calibrate
 )
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)

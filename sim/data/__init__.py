@@ -1,7 +1,8 @@
 """Real data in and out: the event log of a control plane (spec page 7).
 
 `EventLog` reads one, `result_of` gives the rollout that happened as a `Result`, `replay` also holds it against the
-reducers, `logged` simulates a scenario and writes its log.
+reducers, `logged` simulates a scenario and writes its log. `observe` takes the rows of a log, and `calibrate` what it
+saw of them: how the hosts behave, in the terms of a scenario.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 from sim.data.log import EventLog, LogError
 
 if TYPE_CHECKING:
+    from sim.data.calibrating import calibrate, observe
     from sim.data.export import logged
     from sim.data.real import Replayed, replay, result_of
 
-__all__ = ["EventLog", "LogError", "Replayed", "logged", "replay", "result_of"]
+__all__ = ["EventLog", "LogError", "Replayed", "calibrate", "logged", "observe", "replay", "result_of"]
 
 # what simulates and builds tables takes long to import, and a log can be read without
 _HOMES = {
+    "calibrate": "sim.data.calibrating",
+    "observe": "sim.data.calibrating",
     "logged": "sim.data.export",
     "Replayed": "sim.data.real",
     "replay": "sim.data.real",

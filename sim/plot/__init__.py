@@ -1,7 +1,7 @@
 """Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes;
 `timeline` takes a host, too. Those of a sweep (`response`, `responses`) take its table, those of many runs
 (`distribution`, `settling`, `differences`) values and intervals, as do those of a search (`shares`, `parts`) and of
-what has changed since a baseline (`changes`).
+what has changed since a baseline (`changes`); `fitted` takes durations and a law.
 
 Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
 Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
@@ -14,6 +14,7 @@ from sim.plot.changes import changes
 from sim.plot.converged import converged_share, time_to_converged
 from sim.plot.estimates import differences, distribution, settling
 from sim.plot.files import save, svg
+from sim.plot.fits import fitted
 from sim.plot.gates import blocked_by_gate
 from sim.plot.load import control_plane_load
 from sim.plot.phases import waves
@@ -31,6 +32,7 @@ __all__ = [
     "converged_share",
     "differences",
     "distribution",
+    "fitted",
     "parts",
     "response",
     "responses",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-
-import yaml
 
 from sim.scenario.lints import lint_artifact
 from sim.scenario.problems import Problem, ScenarioError
 from sim.scenario.reading import read_artifact
+from sim.scenario.write import comment, one_line
 
 
 def starter(artifact: Path | None, target: Path) -> str:
@@ -26,7 +24,7 @@ def starter(artifact: Path | None, target: Path) -> str:
     fleet, releases = (_GENERATED, _RELEASE) if artifact is None else _resolved(artifact, target)
     # a file's name need not be text
     stem = target.name.split(".")[0].encode(errors="replace").decode().strip()
-    name = _text(stem or "rollout")
+    name = one_line(stem or "rollout")
     return f"""\
 # A nixfleet-sim scenario. Durations are 90s, 15m, 4h, 2d or plain seconds. Every key that is left out has a default:
 # `nixfleet-sim run THIS --out DIR` writes them all to DIR/scenario.yaml.
@@ -94,24 +92,12 @@ def _resolved(artifact: Path, target: Path) -> tuple[str, str]:
     for host in fleet.hosts.values():
         hosts[host.channel] = hosts.get(host.channel, 0) + 1
     counted = ", ".join(f"{channel} ({hosts.get(channel, 0):,})" for channel in fleet.channels)
-    comments = [_comment(f"Its channels, with their hosts: {counted}.")]
+    comments = [comment(f"Its channels, with their hosts: {counted}.")]
     if notes:
-        comments.append(_comment("What `nixfleet-sim check` finds in it:"))
-        comments += [_comment(f"- {severity}: {text}") for severity, text in notes]
+        comments.append(comment("What `nixfleet-sim check` finds in it:"))
+        comments += [comment(f"- {severity}: {text}") for severity, text in notes]
     built = any(host.closure_hash for host in fleet.hosts.values())
     closures = "declared # those of the artifact; or per-host, shared" if built else "per-host # or shared"
     ref = (fleet.meta.ci_commit or "").strip() or "r1"
-    release = f"releases:\n  - ref: {_text(ref)}\n    at: 0s\n    closures: {closures}\n"
-    return f"{chr(10).join(comments)}\nfleet:\n  resolved: {_text(path)}\n", release
-
-
-def _comment(text: str) -> str:
-    """One line of comment, whatever is in the names that it quotes."""
-    return "# " + "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _text(value: str) -> str:
-    """A text as YAML reads it back, on one line."""
-    return str(yaml.safe_dump(value, width=sys.maxsize, default_style=None if value.isidentifier() else '"')).split(
-        "\n"
-    )[0]
+    release = f"releases:\n  - ref: {one_line(ref)}\n    at: 0s\n    closures: {closures}\n"
+    return f"{chr(10).join(comments)}\nfleet:\n  resolved: {one_line(path)}\n", release

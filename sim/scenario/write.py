@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import msgspec
 import yaml
 
-from sim.reducer.artifact import artifact_to_json
+from sim.reducer.artifact import FleetArtifact, artifact_to_json
 from sim.scenario.reading import PLAIN
 from sim.scenario.schema import Scenario
 
@@ -37,14 +38,32 @@ def bundle(scenario: Scenario) -> dict[str, bytes]:
     data = plain(scenario)
     files: dict[str, bytes] = {}
     if scenario.fleet.resolved is not None:
-        files[ARTIFACT] = msgspec.json.format(msgspec.json.encode(artifact_to_json(scenario.artifact())), indent=1)
+        files[ARTIFACT] = artifact_text(scenario.artifact()).encode()
         data["fleet"]["resolved"] = ARTIFACT
     return {"scenario.yaml": to_yaml(data).encode(), **files}
+
+
+def artifact_text(fleet: FleetArtifact) -> str:
+    """A fleet as the JSON text of an artifact (spec page 6)."""
+    return msgspec.json.format(msgspec.json.encode(artifact_to_json(fleet)), indent=1).decode()
 
 
 def to_yaml(data: Any) -> str:
     """Plain data as YAML, in the order in which the schema has it."""
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+def one_line(data: Any) -> str:
+    """Plain data as YAML reads it back, on one line."""
+    if isinstance(data, str):
+        style = None if data.isidentifier() else '"'
+        return str(yaml.safe_dump(data, width=sys.maxsize, default_style=style)).split("\n")[0]
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=sys.maxsize, default_flow_style=True)).strip()
+
+
+def comment(text: str) -> str:
+    """One line of comment, whatever is in the names that it quotes."""
+    return "# " + "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class _Dumper(yaml.SafeDumper):
