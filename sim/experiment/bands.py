@@ -1,0 +1,102 @@
+"""What n runs of a model say of one run more: a band for each of its numbers, and a test of a whole curve.
+
+If a real rollout comes about as the model says, it and the n simulated ones are exchangeable: any order of them is as
+likely as any other. Both follow from that alone, whatever the distribution.
+
+- **The prediction band** of a number goes from the l-th smallest of the n values to the l-th largest. A further run is
+  within it with probability 1 − 2 l / (n + 1), or more where values are alike. From n = 39 runs on (l = 1, the whole
+  range) that can be 95 %; it is exactly 95 % for 39, 79, 119 … 199 … runs, and a little more between these.
+- **The envelope test** is about all places of a curve together, which leaves a band of 95 % at one place or another
+  more often than one time in twenty. Curves are ordered by how extreme they are: by their extreme rank length, which is
+  that of M. Myllymäki, T. Mrkvička, P. Grabarnik, H. Seijo, U. Hahn, "Global envelope tests for spatial processes"
+  (J. R. Stat. Soc. B 79, 2017). p is the share of the curves, the real one among them, that are at least as extreme as
+  the real one. The envelope is what the 95 % of them that are least extreme cover.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.experiment.errors import ExperimentError
+from sim.experiment.intervals import CONFIDENCE
+
+Floats = NDArray[np.float64]
+
+
+class Band(NamedTuple):
+    """Of each place the ends of the prediction band and the median; infinite where runs did not get there."""
+
+    low: Floats
+    median: Floats
+    high: Floats
+
+    def holds(self, real: Floats) -> NDArray[np.bool_]:
+        """Of each place whether a real value is within the band."""
+        return (self.low <= real) & (real <= self.high)
+
+
+class Envelope(NamedTuple):
+    """The test of a real curve: its p value, and between what the least extreme of the curves are."""
+
+    p: float
+    low: Floats
+    high: Floats
+
+
+def rank(runs: int, confidence: float = CONFIDENCE) -> int:
+    """The l of the band of so many runs, 0 if there are too few for one."""
+    return math.floor((runs + 1) * (1 - confidence) / 2 + 1e-9)
+
+
+def least(confidence: float = CONFIDENCE) -> int:
+    """How many runs a band takes."""
+    return math.ceil(2 / (1 - confidence) - 1e-9) - 1
+
+
+def prediction(simulated: Floats, confidence: float = CONFIDENCE) -> Band:
+    """The band of a further run, from runs along the first axis. The median is the ⌈n / 2⌉-th smallest.
+
+    Args:
+        simulated: infinite, not NaN, where a run did not get there.
+
+    Raises:
+        ExperimentError: there are too few runs.
+    """
+    runs = len(simulated)
+    place = rank(runs, confidence)
+    if not place:
+        raise ExperimentError(
+            f"expected at least {least(confidence)} runs, got {runs}: the range of fewer holds a further run with less "
+            f"than {100 * confidence:g} %"
+        )
+    ordered = np.sort(simulated, axis=0)
+    return Band(ordered[place - 1], ordered[-(-runs // 2) - 1], ordered[runs - place])
+
+
+def envelope(real: Floats, simulated: Floats, confidence: float = CONFIDENCE) -> Envelope:
+    """The envelope test of a real curve against simulated ones, a line each.
+
+    Args:
+        real: its value at each place.
+        simulated: those of each run. Several curves of a run are tested together when their places are put in a row.
+    """
+    curves = np.vstack([real, simulated])
+    order = _by_extremity(curves)
+    # of curves that are equally extreme each counts the others: p is never too small
+    p = np.searchsorted(np.sort(order), order, side="right") / len(curves)
+    usual = curves[p > 1 - confidence + 1e-9]
+    return Envelope(float(p[0]), usual.min(axis=0), usual.max(axis=0))
+
+
+def _by_extremity(curves: Floats) -> NDArray[np.int64]:
+    """A number per curve, the lower the more extreme the curve is; equal where they are equally so."""
+    from scipy.stats import rankdata  # takes longer to import than all else here
+
+    ranks = rankdata(curves, axis=0)
+    ranks = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
+    _, number = np.unique(ranks, axis=0, return_inverse=True)
+    return np.asarray(number, dtype=np.int64).reshape(-1)
