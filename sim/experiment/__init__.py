@@ -17,6 +17,8 @@ from sim.experiment.replicated import Replications
 from sim.experiment.replications import replicate
 from sim.experiment.sweeping import sweep
 from sim.experiment.swept import Sweep
+from sim.experiment.validating import validate
+from sim.experiment.validation import Validation
 
 __all__ = [
     "Baseline",
@@ -27,10 +29,12 @@ __all__ = [
     "Progress",
     "Replications",
     "Sweep",
+    "Validation",
     "capacity",
     "check",
     "compare",
     "record",
     "replicate",
     "sweep",
+    "validate",
 ]

@@ -1,5 +1,9 @@
 """A real rollout against many simulated ones: its curves and their bands, where it leaves them first, and what of a wave
-comes about otherwise there."""
+comes about otherwise there.
+
+Curves are compared by the hosts, not by the clock: when the first half per cent of them were there, when the next, and
+so on. So a night in which the last laptop is off counts for no more than that laptop.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +17,32 @@ from numpy.typing import NDArray
 from sim.experiment.bands import Band, envelope, prediction
 from sim.experiment.intervals import CONFIDENCE
 from sim.experiment.matching import Pair
-from sim.experiment.observed import CURVES, PARTS, STEPS, Observed, shares
+from sim.experiment.observed import CURVES, PARTS, STEPS, Observed
 
 Floats = NDArray[np.float64]
 
-PLACES = 500
-"""Places of the axis of time at which curves are compared."""
+EVERY = 5
+"""Of so many places one is looked at in the search for where a curve leaves what is expected."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The share of hosts over time: the real one, the prediction band at each time, and the envelope of all times
-    together."""
+    """When each half per cent of the hosts were there: really, by the prediction band of each, and by the envelope of
+    all together. Seconds since the opening; infinite where not reached, or not as far as all were seen."""
 
     real: Floats
     band: Band
     low: Floats
     high: Floats
     coverage: float
-    """For which share of the time the real curve is within the prediction band: from the opening until neither it nor
-    half of the simulated ones change any more, as far as all were seen."""
+    """The share of hosts for which the real time is within the prediction band, of those that were or should have been
+    there as far as all were seen."""
+
+    def share(self, at: float) -> tuple[float, float, float]:
+        """The share of hosts that were there at a time, and between what it was expected."""
+        found = (np.searchsorted(times, at, side="right") / STEPS for times in (self.real, self.band.high, self.band.low))
+        real, low, high = (float(share) for share in found)
+        return real, low, high
 
 
 class Part(NamedTuple):
@@ -52,16 +62,13 @@ class Part(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """Where a rollout first leaves the envelope."""
+    """Where a rollout first leaves what is expected."""
 
     at_s: float
     """Since the opening."""
     curve: str
     ahead: bool
-    """Whether more hosts are there than in the envelope, or fewer."""
-    share: float
-    low: float
-    high: float
+    """Whether more hosts are there than expected, or fewer."""
     wave: int | None
     """The last wave that had begun in the real rollout, None if none had."""
     cause: Part | None
@@ -74,8 +81,6 @@ class Validated:
     """One real rollout against the simulated ones."""
 
     pair: Pair
-    at: Floats
-    """Times since the opening (s) at which the curves are compared."""
     curves: dict[str, Curve]
     p: float
     """Of the envelope test of all curves together."""
@@ -93,38 +98,25 @@ def judge(pair: Pair, real: Observed, simulated: Observed, wave_hosts: Sequence[
     Args:
         wave_hosts: how many hosts each wave of the real rollout has.
     """
+    # what comes later than all were seen is alike in all, so that the real one stays one among them
     seen = float(min(real.seen_s.min(), simulated.seen_s.min()))
-    lasts = np.concatenate([_last(real.curves), _last(simulated.curves)])
-    # which times are looked at depends on all curves alike, so that the real one stays one among them
-    end = min(float(lasts.max()), seen)
-    at = (np.arange(PLACES) + 0.5) * ((end if end > 0 else 1.0) / PLACES)
-    ours, theirs = shares(real.curves[0], at), shares(simulated.curves, at)
+    ours, theirs = (np.where(one.curves > seen, np.inf, one.curves) for one in (real, simulated))
     band = prediction(theirs)
-    test = envelope(ours.reshape(-1), theirs.reshape(len(theirs), -1))
-    low, high = test.low.reshape(ours.shape), test.high.reshape(ours.shape)
-    counts = at <= max(float(lasts[0]), float(np.median(lasts[1:])), at[0])
-    inside = band.holds(ours)
-    curves = {
-        name: Curve(
-            ours[one],
-            Band(*(values[one] for values in band)),
-            low[one],
-            high[one],
-            float(inside[one][counts].mean()),
-        )
-        for one, name in enumerate(CURVES)
-    }
+    flat = ours[0].reshape(-1), theirs.reshape(len(theirs), -1)
+    test = envelope(*flat)
+    low, high = (end.reshape(len(CURVES), STEPS) for end in (test.low, test.high))
+    curves = {}
+    for one, name in enumerate(CURVES):
+        of = Band(*(times[one] for times in band))
+        known = np.isfinite(np.minimum(ours[0, one], of.high)) | np.isinf(seen)
+        inside = of.holds(ours[0, one])[known]
+        curves[name] = Curve(ours[0, one], of, low[one], high[one], float(inside.mean()) if len(inside) else 1.0)
     parts = _parts(real, simulated)
     deviation = None
     if test.p <= 1 - CONFIDENCE:
         begun = np.fmin(real.begun_s[0], np.median(simulated.begun_s, axis=0))
-        deviation = _deviation(at, curves, real.begun_s[0], parts, begun, wave_hosts)
-    return Validated(pair, at, curves, test.p, parts, deviation, finished)
-
-
-def _last(curves: Floats) -> Floats:
-    """Of each run when its curves change last, 0 where they never do."""
-    return np.where(np.isfinite(curves), curves, 0.0).reshape(len(curves), len(CURVES) * STEPS).max(axis=1)
+        deviation = _deviation(curves, _leaves(ours[0], theirs), real.begun_s[0], parts, begun, wave_hosts)
+    return Validated(pair, curves, test.p, parts, deviation, finished)
 
 
 def _parts(real: Observed, simulated: Observed) -> list[Part]:
@@ -140,21 +132,38 @@ def _parts(real: Observed, simulated: Observed) -> list[Part]:
     ]
 
 
+def _leaves(ours: Floats, theirs: Floats) -> int:
+    """The first place from which on the curves up to it are, tested by themselves, none that the model gives, however
+    far one looks. A curve that is extreme later on is often the first or last somewhere before, by luck."""
+    found = STEPS
+    for end in range(STEPS, 0, -EVERY):
+        if envelope(ours[:, :end].reshape(-1), theirs[:, :, :end].reshape(len(theirs), -1)).p > 1 - CONFIDENCE:
+            break
+        found = end
+    return found
+
+
 def _deviation(
-    at: Floats,
     curves: dict[str, Curve],
+    place: int,
     real_begun: Floats,
     parts: Sequence[Part],
     begun: Floats,
     wave_hosts: Sequence[int],
 ) -> Deviation | None:
-    outside = {name: (one.real < one.low) | (one.real > one.high) for name, one in curves.items()}
-    left = [(int(np.argmax(there)), name) for name, there in outside.items() if there.any()]
-    if not left:
-        return None  # equally extreme curves on both sides of the limit
-    place, name = min(left, key=lambda one: one[0])
-    curve, when = curves[name], float(at[place])
-    ahead = bool(curve.real[place] > curve.high[place])
+    """The beginning of the stretch outside a band that `place` is in, or of the last one before."""
+    stretches = []
+    for name, curve in curves.items():
+        for ahead, outside in ((True, curve.real < curve.band.low), (False, curve.real > curve.band.high)):
+            there = np.flatnonzero(outside[:place])
+            if len(there):
+                inside = np.flatnonzero(~outside[: there[-1]])
+                start = int(inside[-1]) + 1 if len(inside) else 0
+                when = (curve.real if ahead else curve.band.high)[start]
+                stretches.append((-int(there[-1]), start, float(when), name, ahead))
+    if not stretches:
+        return None  # the test looks at all places together, of which none may be outside by itself
+    *_, when, name, ahead = min(stretches)
     started = np.flatnonzero(real_begun <= when)
     causes = [
         part
@@ -166,13 +175,4 @@ def _deviation(
         key=lambda part: abs(part.real - part.median) * (wave_hosts[part.wave] if part.wave < len(wave_hosts) else 0),
         default=None,
     )
-    return Deviation(
-        at_s=when,
-        curve=name,
-        ahead=ahead,
-        share=float(curve.real[place]),
-        low=float(curve.low[place]),
-        high=float(curve.high[place]),
-        wave=int(started[-1]) if len(started) else None,
-        cause=cause,
-    )
+    return Deviation(when, name, ahead, int(started[-1]) if len(started) else None, cause)

@@ -112,13 +112,6 @@ def unpacked(rows: Floats, which: Sequence[Which]) -> list[Observed]:
     return found
 
 
-def shares(curve: Floats, at: Floats) -> Floats:
-    """The share of hosts that were there by each time (s); curves are the last axis of `curve`."""
-    flat = curve.reshape(-1, STEPS)
-    found = np.array([np.searchsorted(one, at, side="right") for one in flat], dtype=np.float64)
-    return found.reshape(*curve.shape[:-1], len(at)) / STEPS
-
-
 def _lengths(waves: int) -> list[int]:
     """Where each kind of value ends."""
     return np.cumsum([1, len(CURVES) * STEPS, waves, waves * len(PARTS)]).tolist()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sim.experiment.bands import least
-from sim.experiment.deviation import Deviation, Part, Validated
+from sim.experiment.deviation import Curve, Deviation, Part, Validated
 from sim.experiment.intervals import CONFIDENCE, half_width
 from sim.experiment.measured import Measured
 from sim.experiment.metrics import Metric
@@ -41,6 +41,10 @@ PARTS_SAID = {
 """The parts of a wave's time in a word."""
 
 
+PARTS_NAMED = 3
+"""Parts of waves outside their bands that a sentence names."""
+
+
 @dataclass(frozen=True)
 class Validation:
     """How a real rollout compares with many simulations of it; `print` it."""
@@ -63,8 +67,8 @@ class Validation:
 
     @property
     def curve_coverage(self) -> float:
-        """For which share of the time the real share of converged hosts is within its prediction band, on average over
-        the rollouts."""
+        """For which share of the hosts the time by which they had converged is within its prediction band, on average
+        over the rollouts."""
         return sum(one.curves["converged"].coverage for one in self.rollouts) / len(self.rollouts)
 
     @property
@@ -90,7 +94,7 @@ class Validation:
     def sentences(self) -> list[str]:
         """The answer: how far off the first measure is and how many are within their bands; of each rollout whether its
         curve is one that the model gives, and if not, where it leaves that first and why."""
-        return [self._accuracy(), *(sentence for one in self.rollouts for sentence in _of_rollout(one))]
+        return [self._accuracy(), *(said for one in self.rollouts for said in _of_rollout(one))]
 
     @property
     def enough(self) -> str:
@@ -209,8 +213,6 @@ def _plain(one: Validated) -> dict[str, Any]:
             "at_s": deviation.at_s,
             "curve": deviation.curve,
             "direction": "ahead" if deviation.ahead else "behind",
-            "share": deviation.share,
-            "expected": [deviation.low, deviation.high],
             "wave": deviation.wave,
             "cause": None if deviation.cause is None else _plain_part(deviation.cause),
         },
@@ -231,31 +233,32 @@ def _plain_part(part: Part) -> dict[str, Any]:
 
 def _of_rollout(one: Validated) -> list[str]:
     curve = one.curves["converged"]
-    what = f"the curve of {one.pair.name} is inside its band {percent(curve.coverage)} of the time"
+    what = f"the curve of {one.pair.name} is inside its band for {percent(curve.coverage)} of the hosts"
     if not one.finished:
-        what += " that was seen of it"
+        what += " as far as it was seen"
+    usual = one.p > 1 - CONFIDENCE
+    verdict = "may well be one" if usual else "is not one"
+    told = [f"{what}, and as a whole {verdict} that the model gives (p = {_p(one.p)})"]
     if one.deviation is not None:
-        return [f"{what}, and as a whole it is not one that the model gives (p = {_p(one.p)})", _where(one.deviation)]
-    if one.p <= 1 - CONFIDENCE:
-        return [f"{what}, and as a whole it is hardly one that the model gives (p = {_p(one.p)})"]
+        told.append(_where(one.curves[one.deviation.curve], one.deviation))
     outside = [part for part in one.parts if not part.inside]
-    said = [f"{what}, and as a whole it may well be one that the model gives (p = {_p(one.p)})"]
-    if outside:
-        named = "; ".join(f"wave {part.wave}: {_cause(part)}" for part in outside[:3])
-        said.append(f"outside their bands are {len(outside)} of {len(one.parts)} parts of waves: {named}")
-    return said
+    if outside and (one.deviation is None or one.deviation.cause is None):
+        named = "; ".join(f"wave {part.wave}: {_cause(part)}" for part in outside[:PARTS_NAMED])
+        luck = f"{len(one.parts) * (1 - CONFIDENCE):.2g} by luck alone"
+        told.append(f"{len(outside)} of {len(one.parts)} parts of waves are outside their bands ({luck}): {named}")
+    return told
 
 
-def _where(found: Deviation) -> str:
-    expected = f"{percent(found.low)} to {percent(found.high)} expected"
+def _where(curve: Curve, found: Deviation) -> str:
+    share, low, high = curve.share(found.at_s)
     way = "ahead" if found.ahead else "behind"
     wave = "before the first wave begins" if found.wave is None else f"in wave {found.wave}"
     head = (
-        f"from {duration(found.at_s)} after its opening, {wave}, it is {way}: {percent(found.share)} {found.curve} "
-        f"({expected})"
+        f"from {duration(found.at_s)} after its opening on, {wave}, it is {way}: {percent(share)} {found.curve}, "
+        f"{percent(low)} to {percent(high)} expected"
     )
     if found.cause is None:
-        return f"{head}; no part of a wave is outside its band by itself"
+        return f"{head}; no part of a wave by itself is so far off"
     return f"{head}; wave {found.cause.wave}: {_cause(found.cause)}"
 
 

@@ -1,0 +1,121 @@
+"""`validate`: a real rollout against many simulations of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sim.cli.console import Refused, put, put_json, say
+from sim.cli.interrupts import Interrupts
+from sim.cli.options import (
+    Dask,
+    Json,
+    Metrics,
+    Out,
+    Quiet,
+    ReportFile,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    Wait,
+    Workers,
+    settings,
+)
+from sim.cli.writing import check_page, write_report
+
+if TYPE_CHECKING:
+    from sim.result import Result
+
+HELP = """Hold a real rollout against many simulations of it: how accurate is the model?
+
+REAL is what `run --out DIR` or `replay --out DIR` wrote. Says how far each measure is from the median of the simulated
+ones and whether it is inside the band that holds 95 % of them, for which share of the time the curve of converged hosts
+is inside its band, whether the whole curve is one that the model gives, and if not, where it leaves that first, and what
+of which wave came about otherwise. Rollouts are matched by id, otherwise by channel and order; times count from their
+opening. The exit code is 0 whatever comes out.
+
+\b
+Examples:
+  nixfleet-sim validate results/real scenario.yaml
+  nixfleet-sim validate results/real scenario.yaml -n 999 --rollout stable@r7 --report validation.html
+  nixfleet-sim validate results/real scenario.yaml --json | jq '.measures | map_values(.error)'
+"""
+
+
+def validate(
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="The real rollout: a saved result.")],
+    scenario: ScenarioFile,
+    n: Annotated[
+        int, typer.Option("-n", metavar="N", min=1, help="So many simulations; 39 at least, for a band of 95 %.")
+    ] = 199,
+    metric: Metrics = None,
+    rollout: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rollout",
+            metavar="ID",
+            show_default=False,
+            help="A real rollout to compare; default: all that the scenario has, too. May be given many times.",
+        ),
+    ] = None,
+    out: Out = None,
+    wait: Wait = False,
+    workers: Workers = None,
+    dask: Dask = None,
+    seed: Seed = None,
+    change: Set = None,
+    until: Until = None,
+    report: ReportFile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate, and print how the real rollout compares."""
+    changes = settings(change, seed=seed, until=until)
+    check_page(report, "--report", beside=out)
+    from sim.scenario.loader import load
+
+    truth = _real(real)
+    loaded = load(scenario, changes)
+    import sim.experiment
+    from sim.cli.watch import Watch
+
+    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
+        found = sim.experiment.validate(
+            truth,
+            loaded,
+            n,
+            metrics=metric,
+            rollouts=rollout,
+            out=out,
+            wait=wait,
+            workers=workers,
+            dask=dask,
+            look=interrupts.look,
+            progress=watch.look,
+        )
+    if as_json:
+        put_json(found.summary)
+    else:
+        put(found.describe())
+    if out is not None and not quiet:
+        say(f"kept in {out}")
+    write_report(report, found, quiet=quiet)
+    if interrupts.asked or found.interrupted:
+        raise typer.Exit(130)
+
+
+def _real(place: Path) -> Result:
+    """The real rollout, from whatever gives a result.
+
+    Raises:
+        Refused: it is neither.
+        ResultError: it cannot be read.
+    """
+    from sim.result import read
+
+    if not place.exists():
+        raise Refused(f"{place}: there is no such file or directory")
+    return read(place)
