@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 HELP = """Hold a real rollout against many simulations of it: how accurate is the model?
 
-REAL is what `run --out DIR` or `replay --out DIR` wrote. Says how far each measure is from the median of the simulated
-ones and whether it is inside the band that holds 95 % of them, for which share of the time the curve of converged hosts
-is inside its band, whether the whole curve is one that the model gives, and if not, where it leaves that first, and what
-of which wave came about otherwise. Rollouts are matched by id, otherwise by channel and order; times count from their
-opening. The exit code is 0 whatever comes out.
+REAL is a saved result. Says how far each measure is from the median of the simulated ones and whether it is inside the
+band that holds 95 % of them; for which share of the hosts the curve of converged hosts is inside its band; whether the
+whole curve is one that the model gives; and if not, where it leaves that first, and what of which wave came about
+otherwise. Rollouts are matched by id, otherwise by channel and order; times count from their opening. The exit code is
+0 whatever comes out.
 
 \b
 Examples:

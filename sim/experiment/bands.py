@@ -6,11 +6,11 @@ likely as any other. Both follow from that alone, whatever the distribution.
 - **The prediction band** of a number goes from the l-th smallest of the n values to the l-th largest. A further run is
   within it with probability 1 − 2 l / (n + 1), or more where values are alike. From n = 39 runs on (l = 1, the whole
   range) that can be 95 %; it is exactly 95 % for 39, 79, 119 … 199 … runs, and a little more between these.
-- **The envelope test** is about all places of a curve together, which leaves a band of 95 % at one place or another
-  more often than one time in twenty (M. Myllymäki, T. Mrkvička, P. Grabarnik, H. Seijo, U. Hahn, "Global envelope tests
-  for spatial processes", J. R. Stat. Soc. B 79, 2017). Curves are ordered by how extreme they are. p is the share of the
+- **The envelope test** is about all places of a curve together; of those one or the other is outside its 95 % more
+  often than one time in twenty (M. Myllymäki, T. Mrkvička, P. Grabarnik, H. Seijo, U. Hahn, "Global envelope tests for
+  spatial processes", J. R. Stat. Soc. B 79, 2017). Curves are ordered by how extreme they are. p is the share of the
   curves, the real one among them, that are at least as extreme as the real one; the envelope is what the 95 % of them
-  that are least extreme cover. Extreme is here what is so at many places and by much, the area rank of T. Mrkvička, M.
+  that are least extreme cover. Extreme is here what is so at many places and by much: the area rank of T. Mrkvička, M.
   Myllymäki, M. Kuronen, N. N. Narisetty, "New methods for multiple testing in permutation inference for the general
   linear model" (Stat. Med. 41, 2022). Of a hundred runs each is the first or the last somewhere, and ranks alone, as in
   the extreme rank length, do not tell how far beyond the others a real curve is.
@@ -126,4 +126,5 @@ def _ranks(curves: Floats) -> Floats:
     shared = rankdata(values, axis=0)
     alike = (rankdata(values, method="min", axis=0) != shared) | np.isnan(ranks)
     ranks = np.where(alike, shared - 0.5, ranks)
-    return np.minimum(ranks, count - ranks)
+    found: Floats = np.minimum(ranks, count - ranks)
+    return found

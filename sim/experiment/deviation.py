@@ -1,5 +1,5 @@
-"""A real rollout against many simulated ones: its curves and their bands, where it leaves them first, and what of a wave
-comes about otherwise there.
+"""A real rollout against many simulated ones: its curves and their bands, where it leaves them first, and what of which
+wave comes about otherwise there.
 
 Curves are compared by the hosts, not by the clock: when the first half per cent of them were there, when the next, and
 so on. So a night in which the last laptop is off counts for no more than that laptop.
@@ -40,7 +40,9 @@ class Curve:
 
     def share(self, at: float) -> tuple[float, float, float]:
         """The share of hosts that were there at a time, and between what it was expected."""
-        found = (np.searchsorted(times, at, side="right") / STEPS for times in (self.real, self.band.high, self.band.low))
+        found = (
+            np.searchsorted(times, at, side="right") / STEPS for times in (self.real, self.band.high, self.band.low)
+        )
         real, low, high = (float(share) for share in found)
         return real, low, high
 
@@ -166,9 +168,7 @@ def _deviation(
     *_, when, name, ahead = min(stretches)
     started = np.flatnonzero(real_begun <= when)
     causes = [
-        part
-        for part in parts
-        if not part.inside and (part.real < part.median) == ahead and begun[part.wave] <= when
+        part for part in parts if not part.inside and (part.real < part.median) == ahead and begun[part.wave] <= when
     ]
     cause = max(
         causes,

@@ -33,8 +33,7 @@ def measure(
 ) -> Measured:
     """A real value beside the simulated ones, at least 39 of them.
 
-    A run that did not reach it counts as beyond all that did, and so does a real rollout in which nothing can change any
-    more.
+    A run that did not reach it counts as beyond all that did, and so does a real rollout that was seen to its end.
 
     Args:
         seen_s: up to when (s since its opening) the real rollout was seen, if it was not over by then. What it had not

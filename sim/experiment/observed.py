@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ def unpacked(rows: Floats, which: Sequence[Which]) -> list[Observed]:
 
 def _lengths(waves: int) -> list[int]:
     """Where each kind of value ends."""
-    return np.cumsum([1, len(CURVES) * STEPS, waves, waves * len(PARTS)]).tolist()
+    return list(accumulate((1, len(CURVES) * STEPS, waves, waves * len(PARTS))))
 
 
 def _times(rollout: Mapping[str, Any], hosts: pd.DataFrame) -> dict[str, Floats]:

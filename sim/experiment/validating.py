@@ -128,7 +128,9 @@ def _asked(scenario: Scenario, pairs: Sequence[Pair], paths: Sequence[str] | Non
     for metric in asked if paths else []:
         of, what = metric.steps[0], metric.steps[2:]
         if of != "rollouts":
-            raise ExperimentError(f"{metric.path}: it is of a run, not of a rollout, and a real run has no end or start")
+            raise ExperimentError(
+                f"{metric.path}: it is of a run, not of a rollout, and a real run has no end or start"
+            )
         if what == ("opened_at_s",):
             raise ExperimentError(f"{metric.path}: times count from it, so it is 0 on both sides")
         step = metric.steps[1]

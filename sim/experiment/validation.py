@@ -56,7 +56,7 @@ class Validation:
     measures: dict[str, Measured]
     """By path. Times in seconds since the opening of their rollout, shares from 0 to 1."""
     rollouts: list[Validated]
-    """The rollouts that are compared, in the scenario's order: their curves, and where each leaves what was expected."""
+    """The rollouts that are compared, in the scenario's order: their curves, and where each leaves what is expected."""
     table: pd.DataFrame
     """A row per simulation, a column per metric; NaN where it ended without reaching it."""
     first: Metric
@@ -111,9 +111,9 @@ class Validation:
         """What to know to read the table."""
         known = [one for one in self.measures.values() if one.inside is not None]
         open_ = len(self.measures) - len(known)
+        luck = f"{len(known) * (1 - CONFIDENCE):.2g} of {len(known)}"
         return [
-            f"A measure is inside its band with {percent(CONFIDENCE)} if the model is right: of {len(known)} some "
-            f"{len(known) * (1 - CONFIDENCE):.2g} are outside by luck alone.",
+            f"If the model is right a measure is inside its band with 95 %: {luck} are outside by luck alone.",
             *(
                 [f"Of {counted(open_, 'measure')} that cannot be said yet: the real rollout was seen too short a time."]
                 if open_
@@ -190,7 +190,9 @@ class Validation:
         digits = half_width(one.band95)
         if one.error is None:
             sides = [
-                f"{side} {scale.shown(value, digits)} {scale.unit}".rstrip() if value is not None else f"{side} not reached"
+                f"{side} {scale.shown(value, digits)} {scale.unit}".rstrip()
+                if value is not None
+                else f"{side} not reached"
                 for side, value in (("real", one.real), ("simulated", one.simulated_median))
             ]
             return f"no error of {name} can be told ({', '.join(sides)}); {are}"
@@ -264,9 +266,7 @@ def _where(curve: Curve, found: Deviation) -> str:
 
 def _cause(part: Part) -> str:
     longer, shorter, each = _CAUSES[part.what]
-    return (
-        f"{longer if part.real > part.median else shorter}, {duration(part.real)} {each} ({_between(part)} expected)"
-    )
+    return f"{longer if part.real > part.median else shorter}, {duration(part.real)} {each} ({_between(part)} expected)"
 
 
 def _between(part: Part) -> str:
