@@ -255,9 +255,10 @@ def _where(curve: Curve, found: Deviation) -> str:
     share, low, high = curve.share(found.at_s)
     way = "ahead" if found.ahead else "behind"
     wave = "before the first wave begins" if found.wave is None else f"in wave {found.wave}"
+    between = percent(low) if low == high else f"{percent(low)} to {percent(high)}"
     head = (
         f"from {duration(found.at_s)} after its opening on, {wave}, it is {way}: {percent(share)} {found.curve}, "
-        f"{percent(low)} to {percent(high)} expected"
+        f"{between} expected"
     )
     if found.cause is None:
         return f"{head}; no part of a wave by itself is so far off"
@@ -270,7 +271,8 @@ def _cause(part: Part) -> str:
 
 
 def _between(part: Part) -> str:
-    return f"{duration(part.low)} to {'never' if math.isinf(part.high) else duration(part.high)}"
+    low, high = duration(part.low), "never" if math.isinf(part.high) else duration(part.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def _signed(error: float) -> str:
