@@ -58,7 +58,7 @@ def test_of_exchangeable_curves_each_p_comes_once_and_the_unusual_ones_leave_the
 
 def test_by_hand():
     # places 1 and 2 of four curves. Ranks of the smallest: exp(-gap / (largest - second)), of those between:
-    # j - 1 + (gap below) / (both gaps), of the largest: 4 - exp(-gap / (second largest - smallest)); then the nearer side
+    # j - 1 + (gap below) / (both gaps), of the largest: 4 - exp(-gap / (second largest - smallest)); then the nearer
     curves = np.array([[10.0, 0.5], [0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
     # place 1: c = 4 - exp(-8/2), exp(-1/9), 1 + 1/2, 2 + 1/9; so exp(-4), exp(-1/9), 1.5, 1.89
     # place 2: in order 0, 0.5, 1, 2: exp(-0.5/1.5), 1 + 1/2, 2 + 1/3, 4 - exp(-1/1); so 1.5, exp(-1/3), 1.67, exp(-1)
