@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sim.experiment.bands import Band, envelope, prediction
 from sim.experiment.intervals import CONFIDENCE
 from sim.experiment.matching import Pair
-from sim.experiment.observed import CURVES, PARTS, STEPS, Observed
+from sim.experiment.outline import CURVES, PARTS, STEPS, Outline
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Curve:
 
 
 class Part(NamedTuple):
-    """A part of a wave's time (`sim.experiment.observed.PARTS`), in seconds: what it was, and what it was to be."""
+    """A part of a wave's time (`sim.experiment.outline.PARTS`), in seconds: what it was, and what it was to be."""
 
     wave: int
     what: str
@@ -94,7 +94,7 @@ class Validated:
     """Whether the real rollout is over; otherwise it is compared as far as it was seen."""
 
 
-def judge(pair: Pair, real: Observed, simulated: Observed, wave_hosts: Sequence[int], finished: bool) -> Validated:
+def judge(pair: Pair, real: Outline, simulated: Outline, wave_hosts: Sequence[int], finished: bool) -> Validated:
     """Hold a real rollout (one line) against the simulated ones (a line each).
 
     Args:
@@ -121,7 +121,7 @@ def judge(pair: Pair, real: Observed, simulated: Observed, wave_hosts: Sequence[
     return Validated(pair, curves, test.p, parts, deviation, finished)
 
 
-def _parts(real: Observed, simulated: Observed) -> list[Part]:
+def _parts(real: Outline, simulated: Outline) -> list[Part]:
     values = simulated.parts.reshape(len(simulated.parts), -1)
     # where no host got through it takes longer than all
     low, median, high = prediction(np.where(np.isnan(values), np.inf, values))

@@ -19,7 +19,7 @@ from sim.experiment.execute import Look, gather, workers_of
 from sim.experiment.matching import Pair, match, unlike
 from sim.experiment.measured import measure
 from sim.experiment.metrics import Metric
-from sim.experiment.observed import Observed, Which, observe, unpacked, width
+from sim.experiment.outline import Outline, Which, outline, unpacked, width
 from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
 from sim.experiment.store import open_store
@@ -81,7 +81,7 @@ def validate(
     strict = scenario.rules.deferred == "strict"
     ours = [Which(one.simulated, one.channel, one.waves) for one in pairs]
     theirs = [Which(one.real, one.channel, one.waves) for one in pairs]
-    truth = observe(real, theirs, asked, strict)
+    truth = outline(real, theirs, asked, strict)
     about = identity("validate", scenario, asked, rollouts=[one.simulated for one in pairs])
     about["width"] = len(asked) + width(ours)
     rows: list[tuple[Run, Values]] = []
@@ -91,7 +91,7 @@ def validate(
         workers_of(workers, dask=dask, executor=executor) as crew,
     ):
         known = len(store)
-        see = partial(observe, which=tuple(ours), asked=tuple(asked), strict=strict)
+        see = partial(outline, which=tuple(ours), asked=tuple(asked), strict=strict)
         try:
             for row in gather(Point(scenario).replications(n, FIRST), see, crew, store, look):
                 rows.append(row)
@@ -152,7 +152,7 @@ def _measures(
     asked: Sequence[Metric],
     truth: Values,
     rows: Sequence[tuple[Run, Values]],
-    seen: Sequence[Observed],
+    seen: Sequence[Outline],
 ) -> dict[str, Any]:
     found = {}
     for place, metric in enumerate(asked):

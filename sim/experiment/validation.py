@@ -144,7 +144,7 @@ class Validation:
     @property
     def rows(self) -> list[tuple[str, ...]]:
         """The table of all measures as text, its heads first."""
-        rows: list[tuple[str, ...]] = [("measure", "unit", "real", "simulated", "95 % band", "inside", "error")]
+        rows: list[tuple[str, ...]] = [("metric", "unit", "real", "simulated", "95 % band", "inside", "error")]
         for metric in self.asked:
             one = self.measures[metric.path]
             scale = Scale.of(metric.kind.unit, (one.real, one.simulated_median))

@@ -9,7 +9,7 @@ import numpy as np
 from sim import plot
 from sim.experiment import Validation
 from sim.experiment.deviation import Validated
-from sim.experiment.observed import CURVES, STEPS
+from sim.experiment.outline import CURVES, STEPS
 from sim.experiment.wording import percent
 from sim.report.figures import Shown
 from sim.report.told import Told, about, metric_options, parts, said, source, text_table
@@ -37,7 +37,7 @@ def of_validation(found: Validation) -> Told:
         figures=[_figure(one, name) for one, name in curves[:MOST_DRAWN]],
         not_drawn=f"Not drawn: {some(others, len(others))}." if others else "",
         tables=[
-            text_table("All measures, one row each.", found.rows, words=2),
+            text_table("All metrics, one row each.", found.rows, words=2),
             text_table("Where the time of each wave went, on average per host.", found.part_rows, words=3),
         ],
         notes=found.footnotes,

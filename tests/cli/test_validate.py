@@ -29,7 +29,7 @@ def test_in_words(cli, small: Path, real: Path) -> None:
     assert " is inside its band for " in lines[1]
     assert "39 runs, seed 1: as asked for; a band takes 39, and p is a multiple of 0.025" in lines
     head, row = (line.split() for line in lines[lines.index("") + 1 :][:2])
-    assert head == ["measure", "unit", "real", "simulated", "95", "%", "band", "inside", "error"]
+    assert head == ["metric", "unit", "real", "simulated", "95", "%", "band", "inside", "error"]
     assert row[:2] == [P99, "min"]
 
 

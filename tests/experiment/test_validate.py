@@ -17,7 +17,7 @@ from sim.experiment import ExperimentError, Validation, validate
 from sim.experiment import metrics as named
 from sim.experiment.measured import measure
 from sim.experiment.metrics import Kind, Metric
-from sim.experiment.observed import PARTS, STEPS, Which, observe, unpacked
+from sim.experiment.outline import PARTS, STEPS, Which, outline, unpacked
 from sim.result import Result, read, save
 from tests.experiment.conftest import ONE_HOST, TIME, TWENTY_HOSTS, Load
 
@@ -231,7 +231,7 @@ def test_what_is_seen_of_a_rollout_does_not_depend_on_when_its_log_begins(load: 
     asked = named.defaults(load(TEN_HOSTS))
     which = [Which("c@r1", "c", 2)]
     early, late = (
-        observe(sim.run(load(TEN_HOSTS, releases=[{"at": at, "ref": "r1"}])), which, asked, False)
+        outline(sim.run(load(TEN_HOSTS, releases=[{"at": at, "ref": "r1"}])), which, asked, False)
         for at in ("0s", "2h")
     )
     assert early == late

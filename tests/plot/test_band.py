@@ -59,6 +59,6 @@ def test_the_band_of_the_figure_holds_the_shares_that_the_times_give():
     axes = plot.band(REAL, LOW, MEDIAN, HIGH)
     [area] = axes.collections
     path = area.get_paths()[0]
-    # by the least times (30, 60, 90, 120 s) three quarters are there after 100 s, by the largest (90, 180 ... s) a quarter
+    # after 100 s three quarters are there by the least times (30, 60, 90, 120), a quarter by the largest (90, 180 ...)
     for share, within in ((0.1, False), (0.5, True), (0.74, True), (0.8, False)):
         assert path.contains_point((100.0, share)) is within

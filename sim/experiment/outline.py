@@ -48,7 +48,7 @@ class Which(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Observed:
+class Outline:
     """One rollout of one run, or with a further first axis of many. Times in seconds since its opening."""
 
     seen_s: Floats
@@ -66,7 +66,7 @@ def width(which: Sequence[Which]) -> int:
     return sum(_lengths(one.waves)[-1] for one in which)
 
 
-def observe(result: Result, which: Sequence[Which], asked: Sequence[Metric], strict: bool) -> Values:
+def outline(result: Result, which: Sequence[Which], asked: Sequence[Metric], strict: bool) -> Values:
     """The values of metrics, and after them what `unpacked` takes apart; None where not reached.
 
     Args:
@@ -95,14 +95,14 @@ def observe(result: Result, which: Sequence[Which], asked: Sequence[Metric], str
     return values + tuple(value if math.isfinite(value) else None for value in rest.tolist())
 
 
-def unpacked(rows: Floats, which: Sequence[Which]) -> list[Observed]:
+def unpacked(rows: Floats, which: Sequence[Which]) -> list[Outline]:
     """Rollouts from the values after those of metrics, a line per run, NaN for None."""
     found, at = [], 0
     for one in which:
         ends = [at + end for end in _lengths(one.waves)]
         seen, curves, begun, parts = (rows[:, start:end] for start, end in zip([at, *ends], ends, strict=False))
         found.append(
-            Observed(
+            Outline(
                 seen_s=_reached(seen[:, 0]),
                 curves=_reached(curves).reshape(len(rows), len(CURVES), STEPS),
                 begun_s=_reached(begun),
