@@ -109,11 +109,9 @@ class Validation:
     @property
     def footnotes(self) -> list[str]:
         """What to know to read the table."""
-        known = [one for one in self.measures.values() if one.inside is not None]
-        open_ = len(self.measures) - len(known)
-        luck = f"{len(known) * (1 - CONFIDENCE):.2g} of {len(known)}"
+        open_ = sum(one.inside is None for one in self.measures.values())
         return [
-            f"If the model is right a measure is inside its band with 95 %: {luck} are outside by luck alone.",
+            "If the model is right, one measure in twenty is outside its band all the same.",
             *(
                 [f"Of {counted(open_, 'measure')} that cannot be said yet: the real rollout was seen too short a time."]
                 if open_
@@ -246,8 +244,8 @@ def _of_rollout(one: Validated) -> list[str]:
     outside = [part for part in one.parts if not part.inside]
     if outside and (one.deviation is None or one.deviation.cause is None):
         named = "; ".join(f"wave {part.wave}: {_cause(part)}" for part in outside[:PARTS_NAMED])
-        luck = f"{len(one.parts) * (1 - CONFIDENCE):.2g} by luck alone"
-        told.append(f"{len(outside)} of {len(one.parts)} parts of waves are outside their bands ({luck}): {named}")
+        are = f"{len(outside)} of {counted(len(one.parts), 'part')} of waves {'is' if len(outside) == 1 else 'are'}"
+        told.append(f"{are} outside the band, where one in twenty is by luck alone: {named}")
     return told
 
 
