@@ -88,24 +88,23 @@ def envelope(real: Floats, simulated: Floats, confidence: float = CONFIDENCE) ->
         simulated: those of each run. Several curves of a run are tested together when their places are put in a row.
     """
     curves = np.vstack([real, simulated])
-    extremity = _area_rank(curves)
-    # of curves that are equally extreme each counts the others: p is never too small
-    p = np.searchsorted(np.sort(extremity), extremity, side="right") / len(curves)
+    p = p_values(ranks(curves))
     usual = curves[p > 1 - confidence + 1e-9]
     return Envelope(float(p[0]), usual.min(axis=0), usual.max(axis=0))
 
 
-def _area_rank(curves: Floats) -> Floats:
-    """A number per curve, the lower the more extreme it is: its lowest rank r, less how far its ranks are below r,
-    on average over all places. Rounded, so that curves that are equally extreme are equal."""
-    ranks = _ranks(curves)
+def p_values(ranks: Floats) -> Floats:
+    """The p of each curve, from its ranks at the places that are tested together."""
+    # the area rank: the lowest rank r, less how far ranks are below r, on average over all places
     lowest = np.ceil(ranks.min(axis=1))
     below = np.maximum(lowest[:, np.newaxis] - ranks, 0.0).mean(axis=1)
-    found: Floats = np.round(lowest - below, 12)
+    # rounded, so that curves that are equally extreme are equal: each then counts the others, and p is never too small
+    extremity = np.round(lowest - below, 12)
+    found: Floats = np.searchsorted(np.sort(extremity), extremity, side="right") / len(ranks)
     return found
 
 
-def _ranks(curves: Floats) -> Floats:
+def ranks(curves: Floats) -> Floats:
     """Of each curve and place how extreme it is there, a low number for the outermost on either side: a rank that is
     continuous, the nearer to j − 1 the further the j-th is from the next inside. Those that are alike share theirs."""
     from scipy.stats import rankdata  # takes longer to import than all else here
@@ -121,10 +120,10 @@ def _ranks(curves: Floats) -> Floats:
         first = np.exp(-gaps[0] / (ordered[-1] - ordered[1]))
         last = count - np.exp(-gaps[-1] / (ordered[-2] - ordered[0]))
         between = np.arange(1, count - 1)[:, np.newaxis] + gaps[:-1] / (gaps[:-1] + gaps[1:])
-    ranks = np.empty_like(values)
-    np.put_along_axis(ranks, order, np.vstack([first, between, last]), axis=0)
+    found = np.empty_like(values)
+    np.put_along_axis(found, order, np.vstack([first, between, last]), axis=0)
     shared = rankdata(values, axis=0)
-    alike = (rankdata(values, method="min", axis=0) != shared) | np.isnan(ranks)
-    ranks = np.where(alike, shared - 0.5, ranks)
-    found: Floats = np.minimum(ranks, count - ranks)
-    return found
+    alike = (rankdata(values, method="min", axis=0) != shared) | np.isnan(found)
+    found = np.where(alike, shared - 0.5, found)
+    nearer: Floats = np.minimum(found, count - found)
+    return nearer

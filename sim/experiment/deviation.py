@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.experiment.bands import Band, envelope, prediction
+from sim.experiment.bands import Band, envelope, p_values, prediction, ranks
 from sim.experiment.intervals import CONFIDENCE
 from sim.experiment.matching import Pair
 from sim.experiment.outline import CURVES, PARTS, STEPS, Outline
@@ -34,9 +34,9 @@ class Curve:
     band: Band
     low: Floats
     high: Floats
-    coverage: float
+    coverage: float | None
     """The share of hosts for which the real time is within the prediction band, of those that were or should have been
-    there as far as all were seen."""
+    there as far as all were seen; None where there are none."""
 
     def share(self, at: float) -> tuple[float, float, float]:
         """The share of hosts that were there at a time, and between what it was expected."""
@@ -112,7 +112,7 @@ def judge(pair: Pair, real: Outline, simulated: Outline, wave_hosts: Sequence[in
         of = Band(*(times[one] for times in band))
         known = np.isfinite(np.minimum(ours[0, one], of.high)) | np.isinf(seen)
         inside = of.holds(ours[0, one])[known]
-        curves[name] = Curve(ours[0, one], of, low[one], high[one], float(inside.mean()) if len(inside) else 1.0)
+        curves[name] = Curve(ours[0, one], of, low[one], high[one], float(inside.mean()) if len(inside) else None)
     parts = _parts(real, simulated)
     deviation = None
     if test.p <= 1 - CONFIDENCE:
@@ -137,9 +137,11 @@ def _parts(real: Outline, simulated: Outline) -> list[Part]:
 def _leaves(ours: Floats, theirs: Floats) -> int:
     """The first place from which on the curves up to it are, tested by themselves, none that the model gives, however
     far one looks. A curve that is extreme later on is often the first or last somewhere before, by luck."""
+    curves = np.concatenate([ours[np.newaxis], theirs])
+    ranked = ranks(curves.reshape(len(curves), -1)).reshape(curves.shape)
     found = STEPS
     for end in range(STEPS, 0, -EVERY):
-        if envelope(ours[:, :end].reshape(-1), theirs[:, :, :end].reshape(len(theirs), -1)).p > 1 - CONFIDENCE:
+        if p_values(ranked[:, :, :end].reshape(len(curves), -1))[0] > 1 - CONFIDENCE:
             break
         found = end
     return found

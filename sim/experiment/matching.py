@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
+from sim.reducer.artifact import FleetArtifact
 from sim.result import Result
 from sim.result.words import counted, some
 from sim.scenario.schema import Scenario
@@ -58,9 +60,9 @@ def match(real: Result, scenario: Scenario, wanted: Sequence[str] | None = None)
             f"no rollout to compare: the real ones {_are(list(left))}, and the scenario's {_are(list(planned))}; "
             "give a scenario that releases to the same channels"
         )
-    hosts = [host.channel for host in scenario.artifact().hosts.values()]
+    hosts = Counter(host.channel for host in scenario.artifact().hosts.values())
     return [
-        Pair(found[name], name, channel, waves[channel], hosts.count(channel))
+        Pair(found[name], name, channel, waves[channel], hosts[channel])
         for name, channel in planned.items()
         if name in found
     ]
@@ -74,8 +76,9 @@ def unlike(real: Result, scenario: Scenario, pairs: Sequence[Pair], wanted: Sequ
         for one in pairs
         if one.real != one.simulated
     ]
+    fleet = scenario.artifact()
     for pair in pairs:
-        told += _unlike(rollouts[pair.real], pair, scenario)
+        told += _unlike(rollouts[pair.real], pair, fleet)
     ours = {one.simulated for one in pairs}
     theirs = {one.real for one in pairs}
     planned = _planned(scenario, list(named.waves_of(scenario)))
@@ -88,7 +91,7 @@ def unlike(real: Result, scenario: Scenario, pairs: Sequence[Pair], wanted: Sequ
     return told
 
 
-def _unlike(rollout: dict[str, Any], pair: Pair, scenario: Scenario) -> list[str]:
+def _unlike(rollout: dict[str, Any], pair: Pair, fleet: FleetArtifact) -> list[str]:
     told = []
     if rollout["channel"] != pair.channel:
         told.append(f"{pair.real} is of channel {rollout['channel']}, {pair.simulated} of {pair.channel}")
@@ -96,10 +99,9 @@ def _unlike(rollout: dict[str, Any], pair: Pair, scenario: Scenario) -> list[str
         told.append(
             f"{pair.real} has {counted(rollout['hosts'], 'host')}, the scenario {pair.hosts:,}: compared are shares"
         )
-    artifact = scenario.artifact()
-    members = {name for name, host in artifact.hosts.items() if host.channel == pair.channel}
+    members = {name for name, host in fleet.hosts.items() if host.channel == pair.channel}
     ours = []
-    for wave in artifact.waves.get(pair.channel, []):
+    for wave in fleet.waves.get(pair.channel, []):
         # a host is of the first wave that lists it
         ours.append(len(members.intersection(wave.hosts)))
         members.difference_update(wave.hosts)

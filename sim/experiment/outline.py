@@ -80,8 +80,8 @@ def outline(result: Result, which: Sequence[Which], asked: Sequence[Metric], str
     absent = [one.rollout_id for one in which if one.rollout_id not in rollouts]
     if absent:
         raise ExperimentError(
-            f"{absent[0]} does not open in replication {result.summary['replication']}: it is released too late "
-            "for the scenario's horizon; give a longer --until"
+            f"{absent[0]} does not open in replication {result.summary['replication']}: it is released too late for "
+            "the scenario's horizon (give a longer --until), or none of its hosts has a closure"
         )
     frames = dict(list(result.hosts.groupby("rollout_id", sort=False)))
     told, packed = [], []

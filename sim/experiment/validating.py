@@ -17,7 +17,7 @@ from sim.experiment.deviation import judge
 from sim.experiment.errors import ExperimentError
 from sim.experiment.execute import Look, gather, workers_of
 from sim.experiment.matching import Pair, match, unlike
-from sim.experiment.measured import measure
+from sim.experiment.measured import Measured, measure
 from sim.experiment.metrics import Metric
 from sim.experiment.outline import Outline, Which, outline, unpacked, width
 from sim.experiment.points import Point, Run, Values, identity, table
@@ -153,7 +153,7 @@ def _measures(
     truth: Values,
     rows: Sequence[tuple[Run, Values]],
     seen: Sequence[Outline],
-) -> dict[str, Any]:
+) -> dict[str, Measured]:
     found = {}
     for place, metric in enumerate(asked):
         of = _place(metric, pairs)

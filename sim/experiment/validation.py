@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CAUSES = {
-    "opening_s": ("it starts later", "it starts sooner", "after what goes before it"),
+    "opening_s": ("it starts later", "it starts sooner", "after the wave before it was done"),
     "gates_s": ("gates hold its hosts longer", "gates hold its hosts for a shorter time", "each on average"),
     "network_s": ("its hosts take their dispatch later", "its hosts take their dispatch sooner", "each on average"),
     "activating_s": ("its hosts activate slower", "its hosts activate faster", "each on average"),
@@ -66,10 +66,12 @@ class Validation:
     interrupted: bool
 
     @property
-    def curve_coverage(self) -> float:
+    def curve_coverage(self) -> float | None:
         """For which share of the hosts the time by which they had converged is within its prediction band, on average
-        over the rollouts."""
-        return sum(one.curves["converged"].coverage for one in self.rollouts) / len(self.rollouts)
+        over the rollouts; None where none was seen until a host was there or due."""
+        known = [one.curves["converged"].coverage for one in self.rollouts]
+        shares = [share for share in known if share is not None]
+        return sum(shares) / len(shares) if shares else None
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -232,8 +234,10 @@ def _plain_part(part: Part) -> dict[str, Any]:
 
 
 def _of_rollout(one: Validated) -> list[str]:
-    curve = one.curves["converged"]
-    what = f"the curve of {one.pair.name} is inside its band for {percent(curve.coverage)} of the hosts"
+    coverage = one.curves["converged"].coverage
+    if coverage is None:
+        return [f"of the curve of {one.pair.name} nothing can be said: it was not seen until a host was there or due"]
+    what = f"the curve of {one.pair.name} is inside its band for {percent(coverage)} of the hosts"
     if not one.finished:
         what += " as far as it was seen"
     usual = one.p > 1 - CONFIDENCE
@@ -265,6 +269,8 @@ def _where(curve: Curve, found: Deviation) -> str:
 
 def _cause(part: Part) -> str:
     longer, shorter, each = _CAUSES[part.what]
+    if part.what == "opening_s" and part.wave == 0:
+        each = "after the opening"
     return f"{longer if part.real > part.median else shorter}, {duration(part.real)} {each} ({_between(part)} expected)"
 
 

@@ -63,7 +63,7 @@ def _figure(one: Validated, name: str) -> Shown:
         leaves_at=left.at_s if left is not None and left.curve == name else None,
     )
     caption = f"Share of the hosts of {one.pair.name} that had been {name}, over the time since it opened."
-    told = [f"Inside the band for {percent(curve.coverage)} of the hosts."]
+    told = [] if curve.coverage is None else [f"Inside the band for {percent(curve.coverage)} of the hosts."]
     for share in SHARES_SAID:
         place = round(share * STEPS) - 1
         real, low, high = (float(times[place]) for times in (curve.real, curve.band.low, curve.band.high))

@@ -261,6 +261,9 @@ def test_a_rollout_that_is_under_way_is_compared_as_far_as_it_was_seen(load: Loa
     assert one.p == 1.0
     assert "no error of the 50 % point of c can be told (real not reached, simulated 3.667 min)" in found.sentences[0]
     assert " as far as it was seen" in found.sentences[1]
+    soon = validate(sim.run(load(TEN_HOSTS, until="90s")), scenario, 39, metrics=paths, workers=1)
+    assert soon.curve_coverage is None
+    assert soon.sentences[1].startswith("of the curve of c@r1 nothing can be said")
     late = validate(sim.run(load(TEN_HOSTS, until="150s", hosts__default__activation="1h")), scenario, 39, workers=1)
     assert judged(late).curves["converged"].coverage == 0.0  # of the two that are due by then
     assert late.measures[paths[1]].inside is None
@@ -360,10 +363,18 @@ def test_without_a_common_channel_there_is_nothing_to_compare(load: Load) -> Non
         validate(sim.run(load(TWENTY_HOSTS)), load(TEN_HOSTS), 39, workers=1)
 
 
-def test_a_rollout_that_is_released_after_the_horizon_is_told(load: Load) -> None:
+def test_a_rollout_that_does_not_open_in_the_scenario_is_told(load: Load) -> None:
     real = sim.run(load(TEN_HOSTS, **releases("r1", "r2")))
-    with pytest.raises(ExperimentError, match=r"c@r2 does not open in replication 1000000: .* give a longer --until"):
+    told = (
+        r"c@r2 does not open in replication 1000000: .* \(give a longer --until\), or none of its hosts has a closure"
+    )
+    with pytest.raises(ExperimentError, match=told):
         validate(real, load(TEN_HOSTS, **releases("r1", "r2"), until="30m"), 39, workers=1)
+    bare = load(TEN_HOSTS, releases=[{"at": "0s", "ref": "r2", "closures": "declared"}])
+    with pytest.raises(ExperimentError, match=told):
+        validate(real, bare, 39, workers=1)
+    with pytest.raises(ExperimentError, match="no rollout to compare: the real ones are none"):
+        validate(sim.run(bare), load(TEN_HOSTS), 39, workers=1)
 
 
 def test_interrupted_with_enough_runs_it_says_what_is_known(load: Load) -> None:
