@@ -60,6 +60,19 @@ def least(confidence: float = CONFIDENCE) -> int:
     return math.ceil(2 / (1 - confidence) - 1e-9) - 1
 
 
+def check(runs: int, confidence: float = CONFIDENCE) -> None:
+    """Whether so many runs are enough for a band.
+
+    Raises:
+        ExperimentError: they are not.
+    """
+    if not rank(runs, confidence):
+        raise ExperimentError(
+            f"expected at least {least(confidence)} runs, got {runs}: the range of fewer holds a further run with less "
+            f"than {100 * confidence:g} %"
+        )
+
+
 def prediction(simulated: Floats, confidence: float = CONFIDENCE) -> Band:
     """The band of a further run, from runs along the first axis. The median is the ⌈n / 2⌉-th smallest.
 
@@ -70,12 +83,8 @@ def prediction(simulated: Floats, confidence: float = CONFIDENCE) -> Band:
         ExperimentError: there are too few runs.
     """
     runs = len(simulated)
+    check(runs, confidence)
     place = rank(runs, confidence)
-    if not place:
-        raise ExperimentError(
-            f"expected at least {least(confidence)} runs, got {runs}: the range of fewer holds a further run with less "
-            f"than {100 * confidence:g} %"
-        )
     ordered = np.sort(simulated, axis=0)
     return Band(ordered[place - 1], ordered[-(-runs // 2) - 1], ordered[runs - place])
 

@@ -29,15 +29,21 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def measure(
-    metric: Metric, real: float | None, simulated: Sequence[float | None], seen_s: float | None = None
+    metric: Metric,
+    real: float | None,
+    simulated: Sequence[float | None],
+    seen_s: float = math.inf,
+    simulated_s: float = math.inf,
 ) -> Measured:
     """A real value beside the simulated ones, at least 39 of them.
 
-    A run that did not reach it counts as beyond all that did, and so does a real rollout that was seen to its end.
+    A run that did not reach it counts as beyond all that did, and so does a real rollout that was seen to its end, or
+    that reached it later than the runs were seen.
 
     Args:
-        seen_s: up to when (s since its opening) the real rollout was seen, if it was not over by then. What it had not
-            reached it may have reached later, and its counts may have grown.
+        seen_s: up to when (s since its opening) the real rollout was seen, infinite if to its end. What it had not
+            reached by then it may have reached later, and its counts may have grown.
+        simulated_s: up to when all simulated ones were seen.
     """
     beyond = metric.kind.beyond
     values = np.array([beyond if value is None else value for value in simulated], dtype=np.float64)
@@ -46,19 +52,25 @@ def measure(
         real=real,
         simulated_median=_end(median),
         band95=(_end(low), _end(high)),
-        inside=_inside(metric, real, low, high, seen_s),
+        inside=_inside(metric, real, (low, high), seen_s, simulated_s),
         error=_error(real, median),
     )
 
 
-def _inside(metric: Metric, real: float | None, low: float, high: float, seen_s: float | None) -> bool | None:
-    if seen_s is None:
+def _inside(
+    metric: Metric, real: float | None, band: tuple[float, float], seen_s: float, simulated_s: float
+) -> bool | None:
+    (low, high), unit = band, metric.kind.unit
+    if math.isinf(seen_s) and math.isinf(simulated_s):
         return low <= (metric.kind.beyond if real is None else real) <= high
-    if metric.kind.unit in ("s", "hosts/h") and real is not None:
-        return low <= real <= high
-    # what is due by now and not there is late, whenever it comes
-    late = metric.kind.unit == "s" and metric.kind.better == "less" and high <= seen_s
-    return False if late else None
+    if unit == "s":
+        if real is None and math.isfinite(seen_s):
+            # what is due by now and not there is late, whenever it comes
+            return False if high <= seen_s else None
+        return low <= (math.inf if real is None or real > simulated_s else real) <= high
+    if unit == "hosts/h" and real is not None and math.isfinite(high):
+        return low <= real <= high  # it stays as it is, once it is reached
+    return None
 
 
 def _error(real: float | None, median: float) -> float | None:

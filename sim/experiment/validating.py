@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sim.experiment import metrics as named
-from sim.experiment.bands import least
+from sim.experiment.bands import check, least
 from sim.experiment.deviation import judge
 from sim.experiment.errors import ExperimentError
 from sim.experiment.execute import Look, gather, workers_of
@@ -71,11 +70,7 @@ def validate(
         ExperimentError: too few runs, no rollout in common, an unknown metric or one that is of no rollout, a directory
             that holds something else, a worker that dies again and again.
     """
-    if n < least():
-        raise ExperimentError(
-            f"expected at least {least()} runs, got {n}: the range of fewer holds a real rollout that is just like "
-            f"them with less than 95 %"
-        )
+    check(n)
     pairs = match(real, scenario, rollouts)
     asked = _asked(scenario, pairs, metrics)
     strict = scenario.rules.deferred == "strict"
@@ -109,7 +104,7 @@ def validate(
         scenario=scenario,
         real=real.summary["scenario"],
         asked=asked,
-        measures=_measures(real, pairs, asked, truth, rows, seen),
+        measures=_measures(pairs, asked, truth, rows, seen, simulated),
         rollouts=[
             judge(pair, mine, others, _wave_hosts(real, pair), _finished(real, pair))
             for pair, mine, others in zip(pairs, seen, simulated, strict=True)
@@ -147,20 +142,22 @@ def _first(asked: Sequence[Metric], paths: Sequence[str] | None) -> Metric:
 
 
 def _measures(
-    real: Result,
     pairs: Sequence[Pair],
     asked: Sequence[Metric],
     truth: Values,
     rows: Sequence[tuple[Run, Values]],
     seen: Sequence[Outline],
+    simulated: Sequence[Outline],
 ) -> dict[str, Measured]:
     found = {}
     for place, metric in enumerate(asked):
         of = _place(metric, pairs)
-        # a rollout that is over keeps its numbers
-        ended = not math.isfinite(float(seen[of].seen_s[0]))
         found[metric.path] = measure(
-            metric, truth[place], [values[place] for _, values in rows], None if ended else float(seen[of].seen_s[0])
+            metric,
+            truth[place],
+            [values[place] for _, values in rows],
+            float(seen[of].seen_s[0]),
+            float(simulated[of].seen_s.min()),
         )
     return found
 

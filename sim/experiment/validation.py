@@ -111,14 +111,11 @@ class Validation:
     @property
     def footnotes(self) -> list[str]:
         """What to know to read the table."""
-        open_ = sum(one.inside is None for one in self.measures.values())
+        unknown = sum(one.inside is None for one in self.measures.values())
+        cut = f"Of {counted(unknown, 'measure')} that cannot be said: not every rollout was seen to its end."
         return [
             "If the model is right, one measure in twenty is outside its band all the same.",
-            *(
-                [f"Of {counted(open_, 'measure')} that cannot be said yet: the real rollout was seen too short a time."]
-                if open_
-                else []
-            ),
+            *([cut] if unknown else []),
             "error: the real value against the median of the simulated ones; times count from the rollout's opening.",
         ]
 

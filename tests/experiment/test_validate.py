@@ -272,6 +272,7 @@ def test_a_rollout_that_is_under_way_is_compared_as_far_as_it_was_seen(load: Loa
 
 
 TIME_OF = Metric("t", (), Kind("s", "less"))
+HOSTS_OF = Metric("h", (), Kind("hosts", "less"))
 SPEED_OF = Metric("v", (), Kind("hosts/h", "more", -math.inf))
 
 
@@ -285,6 +286,14 @@ def test_what_runs_do_not_reach_is_beyond_all_times_and_below_all_throughputs() 
     assert measure(SPEED_OF, None, times).inside is True
     assert measure(SPEED_OF, None, [1.0] * 39).inside is False
     assert measure(SPEED_OF, None, times, 9.0).inside is None
+    # a real rollout that takes longer than the runs were seen is beyond all of them, as are those that they do not show
+    assert measure(TIME_OF, 50.0, times, simulated_s=40.0).inside is True
+    assert measure(TIME_OF, 50.0, [None] * 39, simulated_s=40.0).inside is True
+    assert measure(TIME_OF, 50.0, [1.0] * 39, simulated_s=40.0).inside is False
+    assert measure(TIME_OF, 30.0, [None] * 39, simulated_s=40.0).inside is False
+    assert measure(SPEED_OF, 50.0, [None] * 39, simulated_s=40.0).inside is None
+    assert measure(SPEED_OF, 5.0, times, simulated_s=40.0).inside is True
+    assert measure(HOSTS_OF, 5.0, [5.0] * 39, simulated_s=40.0).inside is None
     nothing = measure(TIME_OF, 5.0, [None] * 39)
     assert (nothing.simulated_median, nothing.error) == (None, None)
     zero = measure(TIME_OF, 0.0, [0.0] * 39)
