@@ -238,7 +238,7 @@ def _of_rollout(one: Validated) -> list[str]:
     if not one.finished:
         what += " as far as it was seen"
     usual = one.p > 1 - CONFIDENCE
-    verdict = "may well be one" if usual else "is not one"
+    verdict = "may be one" if usual else "is not one"
     told = [f"{what}, and as a whole {verdict} that the model gives (p = {_p(one.p)})"]
     if one.deviation is not None:
         told.append(_where(one.curves[one.deviation.curve], one.deviation))

@@ -92,7 +92,7 @@ def test_it_is_told_so(load: Load) -> None:
     first, second = found.sentences[:2]
     assert first.startswith("accurate to ")
     assert " % on the 99 % point of stable (real " in first
-    assert "as a whole may well be one that the model gives (p = 0." in second
+    assert "as a whole may be one that the model gives (p = 0." in second
     assert len(found.table) == 39
     assert found.table["replication"].min() == 1_000_000
 
