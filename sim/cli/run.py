@@ -54,6 +54,15 @@ def run(
         Path | None,
         typer.Option("--out", metavar="DIR", show_default=False, help="Save the summary and the tables there."),
     ] = None,
+    event_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--event-log",
+            metavar="DB",
+            show_default=False,
+            help="Write the event log of a control plane there (SQLite); see nixfleet-sim export.",
+        ),
+    ] = None,
     events: Annotated[bool, typer.Option("--events", help="Record every single event, for --out.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -73,7 +82,12 @@ def run(
 
     if out is not None:
         check_target(out)
-    result, stopped = _simulated(loaded, replication, record_events=events and out is not None, quiet=quiet)
+    if event_log is not None:
+        from sim.data.writer import check_log
+
+        check_log(event_log)
+    recorded = events and out is not None
+    result, stopped = _simulated(loaded, replication, event_log, record_events=recorded, quiet=quiet)
     failure = None
     if out is not None:
         try:
@@ -91,6 +105,8 @@ def run(
         raise failure
     if out is not None and not quiet:
         say(f"saved to {out}")
+    if event_log is not None and not quiet:
+        say(f"wrote {event_log}")
     if stopped:
         raise typer.Exit(130)
 
@@ -111,7 +127,9 @@ def _show_lints(file: Path, scenario: Scenario) -> None:
     say(f"  {more}see nixfleet-sim check {file}")
 
 
-def _simulated(scenario: Scenario, replication: int, *, record_events: bool, quiet: bool) -> tuple[Result, bool]:
+def _simulated(
+    scenario: Scenario, replication: int, event_log: Path | None, *, record_events: bool, quiet: bool
+) -> tuple[Result, bool]:
     """The result, and whether there was a Ctrl-C."""
     import sim
     from sim.cli.live import LiveView
@@ -124,5 +142,10 @@ def _simulated(scenario: Scenario, replication: int, *, record_events: bool, qui
             if view is not None:
                 view.look(progress)
 
-        result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
+        if event_log is None:
+            result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
+        else:
+            from sim.data.export import logged
+
+            result, _ = logged(scenario, event_log, replication=replication, record_events=record_events, progress=look)
     return result, interrupts.asked or result.summary["end"] == "interrupted"

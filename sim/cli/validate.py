@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.cli.console import Refused, put, put_json, say
+from sim.cli.console import put, put_json, say
 from sim.cli.interrupts import Interrupts
 from sim.cli.options import (
     Dask,
@@ -28,6 +28,7 @@ from sim.cli.writing import check_page, write_report
 
 if TYPE_CHECKING:
     from sim.result import Result
+    from sim.scenario.schema import Scenario
 
 HELP = """Hold a real rollout against many simulations of it: how accurate is the model?
 
@@ -77,8 +78,8 @@ def validate(
     check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
-    truth = _real(real)
     loaded = load(scenario, changes)
+    truth = _real(real, loaded)
     import sim.experiment
     from sim.cli.watch import Watch
 
@@ -107,15 +108,18 @@ def validate(
         raise typer.Exit(130)
 
 
-def _real(place: Path) -> Result:
-    """The real rollout, from whatever gives a result.
+def _real(place: Path, scenario: Scenario) -> Result:
+    """The real rollout: what an event log says, or a saved result. Which hosts each wave lists is not in a real log and
+    taken from the scenario.
 
     Raises:
-        Refused: it is neither.
-        ResultError: it cannot be read.
+        ResultError: there is no result in that directory.
+        LogError: there is no log of that name, or none of its rows can be used.
     """
-    from sim.result import read
+    if place.is_dir():
+        from sim.result import read
 
-    if not place.exists():
-        raise Refused(f"{place}: there is no such file or directory")
-    return read(place)
+        return read(place)
+    from sim.data.real import result_of
+
+    return result_of(place, scenario)

@@ -107,6 +107,8 @@ class Result:
     def events(self) -> pd.DataFrame:
         """Everything that happened, in order. Where it was not recorded the run is repeated, which takes its time."""
         if not self.has_events:
+            if self.summary["fidelity"] == "log":
+                raise LookupError("what was replayed from a log cannot be repeated; replay it with its events")
             again = run(
                 self.scenario,
                 replication=self.summary["replication"],
