@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 HELP = """Hold a real rollout against many simulations of it: how accurate is the model?
 
-REAL is a saved result. Says how far each measure is from the median of the simulated ones and whether it is inside the
-band that holds 95 % of them; for which share of the hosts the curve of converged hosts is inside its band; whether the
-whole curve is one that the model gives; and if not, where it leaves that first, and what of which wave came about
-otherwise. Rollouts are matched by id, otherwise by channel and order; times count from their opening. The exit code is
-0 whatever comes out.
+REAL is the event log of a control plane (SQLite), or a saved result. Says how far each measure is from the median of
+the simulated ones and whether it is inside the band that holds 95 % of them; for which share of the hosts the curve of
+converged hosts is inside its band; whether the whole curve is one that the model gives; and if not, where it leaves
+that first, and what of which wave came about otherwise. Rollouts are matched by id, otherwise by channel and order;
+times count from their opening. The exit code is 0 whatever comes out.
 
 \b
 Examples:
-  nixfleet-sim validate results/real scenario.yaml
-  nixfleet-sim validate results/real scenario.yaml -n 999 --rollout stable@r7 --report validation.html
-  nixfleet-sim validate results/real scenario.yaml --json | jq '.measures | map_values(.error)'
+  nixfleet-sim validate events.db scenario.yaml
+  nixfleet-sim validate events.db scenario.yaml -n 999 --rollout stable@r7 --report validation.html
+  nixfleet-sim validate events.db scenario.yaml --json | jq '.measures | map_values(.error)'
 """
 
 
 def validate(
-    real: Annotated[Path, typer.Argument(metavar="REAL", help="The real rollout: a saved result.")],
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="The real rollout: an event log, or a saved result.")],
     scenario: ScenarioFile,
     n: Annotated[
         int, typer.Option("-n", metavar="N", min=1, help="So many simulations; 39 at least, for a band of 95 %.")
@@ -109,8 +109,7 @@ def validate(
 
 
 def _real(place: Path, scenario: Scenario) -> Result:
-    """The real rollout: what an event log says, or a saved result. Which hosts each wave lists is not in a real log and
-    taken from the scenario.
+    """The real rollout: a saved result, or what an event log says.
 
     Raises:
         ResultError: there is no result in that directory.
@@ -122,4 +121,8 @@ def _real(place: Path, scenario: Scenario) -> Result:
         return read(place)
     from sim.data.real import result_of
 
-    return result_of(place, scenario)
+    found = result_of(place, scenario)
+    if set(found.hosts["host"]) <= scenario.artifact().hosts.keys():
+        return found
+    # of hosts that it does not know the scenario cannot say in which wave they are
+    return result_of(place)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,8 +93,12 @@ def test_what_is_wrong_is_told(cli, small: Path, real: Path, arguments: tuple[st
 
 
 def test_what_is_no_real_rollout_is_told(cli, small: Path, tmp_path: Path) -> None:
-    code, out, err = cli("validate", tmp_path / "none", small)
-    assert (code, out, err) == (2, "", f"Error: {tmp_path / 'none'}: there is no such file or directory\n")
+    code, out, err = cli("validate", tmp_path / "none.db", small)
+    assert (code, out) == (2, "")
+    assert f"{tmp_path / 'none.db'}" in err
+    code, out, err = cli("validate", small, small)
+    assert (code, out) == (2, "")
+    assert f"{small}" in err
     (tmp_path / "empty").mkdir()
     code, out, err = cli("validate", tmp_path / "empty", small)
     assert (code, out) == (2, "")
@@ -104,3 +111,27 @@ def test_without_a_common_channel(cli, small: Path, real: Path, tmp_path: Path) 
     code, out, err = cli("validate", real, other, "-n", 39, "--workers", 1)
     assert (code, out) == (2, "")
     assert err.startswith("Error: no rollout to compare: the real ones are stable@r1") or "is stable@r1" in err
+
+
+NAMED = ("--set", "fleet.generate.channels.stable.name=web-{index:04d}")
+
+
+@pytest.mark.parametrize("own", [(), NAMED], ids=["hosts of the scenario", "hosts of other names"])
+def test_an_event_log_says_what_the_run_says_that_it_is_of(
+    cli, small: Path, tmp_path: Path, own: tuple[str, ...]
+) -> None:
+    log, saved, kept = tmp_path / "events.db", tmp_path / "saved", tmp_path / "kept"
+    real = ("run", small, "--quiet", "--replication", 5, *own, "--out", saved, "--event-log", log)
+    assert cli(*real).code == 0
+
+    def found(place: Path) -> dict[str, Any]:
+        code, out, err = cli("validate", place, small, "-n", 39, "--workers", 1, "--quiet", "--json", "--out", kept)
+        assert (code, err) == (0, "")
+        return {key: value for key, value in json.loads(out).items() if key != "real"}
+
+    expected = found(saved)
+    assert found(log) == expected
+    # a real log does not say that it was simulated, nor of what
+    with closing(sqlite3.connect(log)) as database, database:
+        database.execute("DROP TABLE simulation")
+    assert found(log) == expected
