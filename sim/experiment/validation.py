@@ -237,9 +237,8 @@ def _of_rollout(one: Validated) -> list[str]:
     what = f"the curve of {one.pair.name} is inside its band for {percent(coverage)} of the hosts"
     if not one.finished:
         what += " as far as it was seen"
-    usual = one.p > 1 - CONFIDENCE
-    verdict = "may be one" if usual else "is not one"
-    told = [f"{what}, and as a whole {verdict} that the model gives (p = {_p(one.p)})"]
+    verdict = "stays within" if one.p > 1 - CONFIDENCE else "leaves"
+    told = [f"{what}; as a whole it {verdict} what 95 % of the simulated curves cover (p = {_p(one.p)})"]
     if one.deviation is not None:
         told.append(_where(one.curves[one.deviation.curve], one.deviation))
     outside = [part for part in one.parts if not part.inside]

@@ -52,7 +52,7 @@ def test_a_model_that_is_wrong_is_an_answer(cli, small: Path, real: Path) -> Non
     wrong = ("--set", "hosts.default.activation=2h")
     code, out, err = cli("validate", real, small, "-n", 39, "--workers", 1, "--quiet", *wrong)
     assert (code, err) == (0, "")
-    assert "is not one that the model gives (p = 0.025)" in out
+    assert "leaves what 95 % of the simulated curves cover (p = 0.025)" in out
     assert "it is ahead: " in out
     assert ": its hosts activate faster, " in out
 
