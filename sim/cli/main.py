@@ -82,7 +82,7 @@ def _told_by_library(error: Exception) -> bool:
     from sim.data import LogError
 
     if isinstance(error, LogError):
-        console.complain(str(error))
+        console.complain(*str(error).splitlines())
         return True
     from sim.experiment import ExperimentError
 

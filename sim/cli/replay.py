@@ -13,7 +13,7 @@ from sim.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
     from sim.data.real import Replayed
-    from sim.data.replay import Difference
+    from sim.data.reducers import Difference
     from sim.data.rows import Row
 
 HELP = """Play the event log of a control plane through the reducers: is every recorded transition the one they make?

@@ -28,6 +28,7 @@ Examples:
   nixfleet-sim run scenario.yaml
   nixfleet-sim run scenario.yaml --seed 7 --set rules.deferred=strict --set hosts.default.reboot.max=8h
   nixfleet-sim run scenario.yaml --until 3d --out results/three-days --events
+  nixfleet-sim run scenario.yaml --event-log events.db
   nixfleet-sim run scenario.yaml --json | jq '.rollouts[].stalled'
 """
 LINTS_SHOWN = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from sim.scenario.schema import Scenario
 from sim.scenario.write import ARTIFACT, to_yaml
 
 SCENARIO = "scenario.yaml"
+UNNAMED = "?"
+"""In place of a name that a damaged log has lost."""
 
 
 def scenario_of(log: EventLog) -> Scenario | None:
@@ -30,15 +33,14 @@ def scenario_of(log: EventLog) -> Scenario | None:
     if log.simulation is None:
         return None
     files = {name: log.simulation.scenario[name] for name in (SCENARIO, ARTIFACT) if name in log.simulation.scenario}
-    return _loaded(files, f"{log.path}: the scenario in it").model_copy(update={"seed": log.simulation.seed})
+    return _loaded(files, "the scenario in the log").model_copy(update={"seed": log.simulation.seed})
 
 
 def fleet_of(scenario: Scenario, simulation: Simulation | None) -> Fleet:
     """The fleet of a scenario; with `simulation`, as it was in that run."""
     artifact = scenario.artifact()
     waves = {channel: [list(wave.hosts) for wave in artifact.waves.get(channel, [])] for channel in artifact.channels}
-    listed = {host for of_channel in waves.values() for wave in of_channel for host in wave}
-    fleet = Fleet(hosts=sorted({*artifact.hosts, *listed}), waves=waves)
+    fleet = Fleet(hosts=sorted(artifact.hosts), waves=waves)
     if scenario.rules.deferred == "strict":
         fleet.eligible = frozenset({"Converged"})
     if simulation is None:
@@ -65,15 +67,17 @@ def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scen
     minutes = ("reconcileIntervalMinutes", "signingIntervalMinutes", "freshnessWindow")
     channels, policies, waves = {}, {}, {}
     channel_of: dict[str, str] = {}
-    for told, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
-        channel = log.channel
+    releases: dict[tuple[str, str], dict[str, Any]] = {}
+    for followed, log in zip(rebuilder.rollouts.values(), recording.rollouts, strict=True):
+        channel, ref = log.channel.strip() or UNNAMED, log.ref.strip() or UNNAMED
+        releases.setdefault((channel, ref), {"at": max(log.opened_at, 0.0), "ref": ref, "channels": [channel]})
         members = [[names[host] for host in log.hosts[log.wave == wave]] for wave in range(log.wave_count)]
-        soaks = [told.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
+        soaks = [followed.soak_minutes.get(wave, 0.0) for wave in range(log.wave_count)]
         waves[channel] = [{"hosts": hosts, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)]
         declared = [
             {"selector": {"hosts": hosts}, "soakMinutes": soak} for hosts, soak in zip(members, soaks, strict=True)
         ]
-        policies[channel] = {"strategy": "staged", "waves": declared, "onHealthFailure": told.on_health_failure}
+        policies[channel] = {"strategy": "staged", "waves": declared, "onHealthFailure": followed.on_health_failure}
         channels[channel] = {"rolloutPolicy": channel, **dict.fromkeys(minutes, 0)}
         channel_of |= {names[host]: channel for host in log.hosts}
     artifact = {
@@ -88,9 +92,7 @@ def scenario_from(rebuilder: Rebuilder, recording: Recording, name: str) -> Scen
         "description": "what happened, as an event log tells it; settings that are not in a log are defaults",
         "until": float(np.ceil(recording.ended_at)),
         "fleet": {"resolved": ARTIFACT},
-        "releases": [
-            {"at": max(log.opened_at, 0.0), "ref": log.ref, "channels": [log.channel]} for log in recording.rollouts
-        ],
+        "releases": list(releases.values()),
     }
     return _loaded({SCENARIO: to_yaml(data), ARTIFACT: json.dumps(artifact)}, "what the log says of the fleet")
 
@@ -101,5 +103,6 @@ def _loaded(files: dict[str, str], what: str) -> Scenario:
             (Path(folder) / name).write_text(text, encoding="utf-8")
         try:
             return load(Path(folder) / SCENARIO)
-        except (ScenarioError, OSError) as error:
-            raise LogError(f"{what} cannot be used: {error}") from error
+        except ScenarioError as error:
+            said = "; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in error.problems)
+            raise LogError(f"{what} cannot be used: {said.replace(f'{folder}/', '')}") from error

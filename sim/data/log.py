@@ -20,7 +20,7 @@ import msgspec
 
 from sim.data.problems import Problems
 from sim.data.rows import IGNORED, KINDS, Kind, Row, decoders
-from sim.data.times import nanoseconds, to_seconds
+from sim.data.times import FAR, clock, nanoseconds
 
 COLUMNS = ("seq", "ts", "host_id", "rollout_id", "kind", "payload")
 SIMULATION = "simulation"
@@ -89,6 +89,11 @@ class EventLog:
         """Close the file."""
         self._open.close()
 
+    def distrust_simulation(self, why: str) -> None:
+        """Read on as a real log: what the log says of the run it came from cannot be used."""
+        self.simulation, self._unread = None, why
+        self.start = self._start()
+
     def rows(self, kinds: Collection[Kind] = KINDS) -> Iterator[Row]:
         """The rows of these kinds in order of `seq`; others are counted alone.
 
@@ -107,7 +112,7 @@ class EventLog:
         names = {**known, **{kind.encode(): kind for kind in IGNORED}}
         decode = {kind.encode(): decoder for kind, decoder in decoders(self.start).items() if kind in kinds}
         called: dict[bytes | None, str | None] = {None: None}
-        start = self.start
+        seconds = clock(self.start)
         last, latest = 0, -inf
         for seq, ts, host, rollout, kind, payload in self._cells():
             self.read += 1
@@ -133,7 +138,7 @@ class EventLog:
                     called[rollout] = str(rollout, "utf-8")
                 if kind == AGENT_EVENT and (host is None or rollout is None):
                     raise TypeError("an agent's event is of a host and a rollout")
-                at = to_seconds(nanoseconds(str(ts, "utf-8")) - start)
+                at = seconds(str(ts, "utf-8"))
                 row = Row(seq, at, known[kind], called[host], called[rollout], decoder(payload))
             except msgspec.DecodeError as error:
                 problems.add("payload", seq, f"{error}: {_shown(payload)}")
@@ -219,10 +224,16 @@ class EventLog:
     def _start(self) -> int:
         if self.simulation is not None:
             return nanoseconds(self.simulation.start)
+        start = None
         for row in self._cells():
             with suppress(TypeError, ValueError):
-                return nanoseconds(str(row[1], "utf-8"))
-        raise LogError(f"{self.path}: its table event_log holds no row with a time")
+                at = nanoseconds(str(row[1], "utf-8"))
+                if start is not None and abs(at - start) < FAR:
+                    break
+                start = at  # the first, unless the next is far from it: its clock was not set yet
+        if start is None:
+            raise LogError(f"{self.path}: its table event_log holds no row with a time")
+        return start
 
 
 def _shown(cell: object) -> str:

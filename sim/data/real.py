@@ -11,7 +11,7 @@ from sim.data.event_rows import EventRows
 from sim.data.known import fleet_of, scenario_from, scenario_of
 from sim.data.log import EventLog, LogError
 from sim.data.rebuild import Fleet, Rebuilder
-from sim.data.replay import Replay
+from sim.data.reducers import Replay
 from sim.data.rows import IGNORED
 from sim.model.recording import Recording
 from sim.result.result import Result
@@ -47,7 +47,11 @@ def replay(
         LogError: there is no log, or no row of it can be used.
     """
     with EventLog(path) as log:
-        own = scenario_of(log)
+        try:
+            own = scenario_of(log)
+        except LogError as error:
+            own = None
+            log.distrust_simulation(str(error))
         given = own or scenario
         compared = Replay(soaks_from_opening=given is None or given.rules.soak_from == "open")
         takes = [compared.take]

@@ -8,23 +8,25 @@ What a log cannot say is missing there, or as said here:
 - Probe runs are those that were logged. Heartbeats, deliveries, dispatches taken or refused, wake-ups, gates asked and
   reports refused leave no row: they count as none. Why a rollout is not over is not known.
 - A host is in the wave that `HostJoined` names, and in none if the gate `wave-promotion-host-unstaged` ever held it,
-  unless the fleet is known. Waves open when it shows (`told`). The release left a host unchanged if it ran its target
-  before.
+  unless the fleet is known. Waves open when it shows (`followed`). The release left a host unchanged if it ran its
+  target before.
 - Where rows are missing, so that a host leaves a state that it never entered, it enters that state when it leaves it.
 - A host is held by a gate from a row that says so until a row says otherwise, or it is no longer pending.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from sim.data.followed import Followed
 from sim.data.passes import Passes
-from sim.data.rows import GateDecision, OpenRollout, QueueDispatch, Row
-from sim.data.told import Told
+from sim.data.rows import KIND_OF, GateDecision, OpenRollout, QueueDispatch, Row
 from sim.model.recording import FailingTime, MoveLog, Recording, RolloutLog
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition
 from sim.reducer.events import HostJoined, RolloutOpened
@@ -58,90 +60,103 @@ class Rebuilder:
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
         self._numbers = {name: number for number, name in enumerate(fleet.hosts)}
+        # a host that a wave lists and the fleet lacks never gets anywhere, and holds the wave
         self._waves: dict[str, list[list[int]]] | None = None
         if fleet.waves is not None:
             self._waves = {
-                channel: [[self._numbers[host] for host in wave] for wave in waves]
+                channel: [[self._numbers.get(host, -1) for host in wave] for wave in waves]
                 for channel, waves in fleet.waves.items()
             }
-        self.rollouts: dict[str, Told] = {}
+        self.rollouts: dict[str, Followed] = {}
         """By rollout id, in order of opening."""
         self._agent, self._mirror = MoveLog(), MoveLog()
         self._failing = FailingTime()
-        self._counts: Counter[tuple[str, int]] = Counter()
+        self._counts: dict[int, dict[type, int]] = {}
+        """Minute -> kind of payload -> how many rows."""
+        self._minute = -1
+        self._now: dict[type, int] = {}
+        """The counts of that minute."""
+        self._first_dispatches: Counter[int] = Counter()
+        """Minute -> dispatches to hosts that had none before."""
+        self._takes: dict[type, Callable[[Row, Any], None]] = {
+            RolloutOpened: self._opened,
+            HostJoined: self._joined,
+            RecordTransition: self._moved,
+            RecordRolloutTransition: self._rollout_moved,
+            DispatchAck: self._acknowledged,
+            ProbeResult: self._probe_result,
+            Failed: self._failed,
+            OpenRollout: self._listed,
+            QueueDispatch: self._queued,
+            GateDecision: self._held,
+        }
         self._soonest = float("inf")
         self._last = 0.0
 
     def take(self, row: Row) -> None:
         """Note what a row says."""
-        at = self._last = row.at
-        minute = int(at // MINUTE)
-        self._counts[f"event_log.{row.kind}", minute] += 1
+        at = row.at
+        self._last = max(self._last, at)
         if at > self._soonest:
             self._advance(at, including=False)
+        minute = int(at // MINUTE)
+        if minute != self._minute:
+            self._minute = minute
+            self._now = self._counts.setdefault(minute, {})
         payload = row.payload
-        match row.kind:
-            case "agent_event":
-                self._counts[f"reports.{type(payload).__name__}", minute] += 1
-                self._counts["host_steps", minute] += 1
-                if isinstance(payload, ProbeResult | DispatchAck | Failed):
-                    self._report(row, payload)
-            case "rollout_event":
-                if isinstance(payload, RolloutOpened):
-                    self._told(payload.rollout_id, payload.channel, payload.target_ref, at)
-                else:
-                    self._counts["rollout_steps", minute] += 1
-                    if isinstance(payload, HostJoined):
-                        told = self._known(payload.rollout_id, at)
-                        told.join(self._number(payload.host_id), payload.wave)
-            case "effect":
-                if isinstance(payload, RecordTransition):
-                    self._moved(payload, at)
-                elif isinstance(payload, RecordRolloutTransition):
-                    self._rollout_moved(payload, at)
-            case "plan_action":
-                if isinstance(payload, QueueDispatch):
-                    self._queued(payload, at, minute)
-                elif isinstance(payload, OpenRollout):
-                    told = self._told(payload.rollout_id, payload.channel, payload.target_ref, at)
-                    for host in payload.hosts:
-                        told.join(self._number(host), 0)
-            case "gate_decision":
-                if isinstance(payload, GateDecision):
-                    self._held(payload, at)
+        kind = type(payload)
+        self._now[kind] = self._now.get(kind, 0) + 1
+        take = self._takes.get(kind)
+        if take is not None:
+            take(row, payload)
 
     # -- rollouts
 
-    def _told(self, rollout_id: str, channel: str, ref: str, at: float) -> Told:
-        told = self.rollouts.get(rollout_id)
-        if told is None:
+    def _follow(self, rollout_id: str, channel: str, ref: str, at: float) -> Followed:
+        followed = self.rollouts.get(rollout_id)
+        if followed is None:
             waves = None if self._waves is None else self._waves.get(channel, [])
             passes, eligible = self._fleet.passes, self._fleet.eligible
-            told = Told(len(self.rollouts), rollout_id, channel, ref, at, waves, passes, eligible)
-            self.rollouts[rollout_id] = told
-        return told
+            followed = Followed(len(self.rollouts), rollout_id, channel, ref, at, waves, passes, eligible)
+            self.rollouts[rollout_id] = followed
+        return followed
 
-    def _known(self, rollout_id: str, at: float) -> Told:
+    def _known(self, rollout_id: str, at: float) -> Followed:
         """The rollout, from its id if its opening is not in the log."""
+        followed = self.rollouts.get(rollout_id)
+        if followed is not None:
+            return followed
         channel, _, ref = rollout_id.partition("@")
-        return self._told(rollout_id, channel, ref, at)
+        return self._follow(rollout_id, channel, ref, at)
 
     def _number(self, host: str) -> int:
         return self._numbers.setdefault(host, len(self._numbers))
 
-    def _rollout_moved(self, move: RecordRolloutTransition, at: float) -> None:
-        told = self._known(move.rollout_id, at)
-        told.state = move.to
+    def _opened(self, row: Row, event: RolloutOpened) -> None:
+        self._follow(event.rollout_id, event.channel, event.target_ref, row.at)
+
+    def _joined(self, row: Row, event: HostJoined) -> None:
+        self._known(event.rollout_id, row.at).join(self._number(event.host_id), event.wave)
+
+    def _listed(self, row: Row, action: OpenRollout) -> None:
+        followed = self._follow(action.rollout_id, action.channel, action.target_ref, row.at)
+        for host in action.hosts:
+            followed.join(self._number(host), 0)
+
+    def _rollout_moved(self, row: Row, move: RecordRolloutTransition) -> None:
+        at = row.at
+        followed = self._known(move.rollout_id, at)
+        followed.state = move.to
         if move.to == "Terminal":
-            told.terminal_at = move.at
+            followed.terminal_at = at
         elif move.to == "Superseded":
-            told.superseded_at = move.at
-            told.holds.finish(at)
+            followed.superseded_at = at
+            followed.holds.finish(at)
 
     def _advance(self, upto: float, *, including: bool) -> None:
         """Open the waves that passes have opened meanwhile."""
-        for told in self.rollouts.values():
-            told.advance(upto, including=including)
+        for followed in self.rollouts.values():
+            followed.advance(upto, including=including)
         self._note_due()
 
     def _note_due(self) -> None:
@@ -149,71 +164,82 @@ class Rebuilder:
 
     # -- hosts
 
-    def _moved(self, move: RecordTransition, at: float) -> None:
-        told = self._known(move.rollout_id, at)
+    def _moved(self, row: Row, move: RecordTransition) -> None:
+        at = row.at
+        followed = self._known(move.rollout_id, at)
         host = self._number(move.host)
-        told.join(host, 0)
+        followed.join(host, 0)
         by_agent = min(move.at, at) if self._fleet.agents_time else at
         source = move.from_
-        if told.state_of[host] != source:  # rows are missing
-            self._note(told, host, told.state_of[host], source, by_agent, at)
-        self._note(told, host, source, move.to, by_agent, at)
-        due = told.due
-        told.moved(host, move.to, at)
-        if told.due != due:
+        if followed.state_of[host] != source:  # rows are missing
+            self._note(followed, host, followed.state_of[host], source, by_agent, at)
+        self._note(followed, host, source, move.to, by_agent, at)
+        due = followed.due
+        followed.moved(host, move.to, at)
+        if followed.due != due:
             self._note_due()
         if move.from_ == "Pending":
-            told.holds.left(host, at, float("inf"))
+            followed.holds.left(host, at, float("inf"))
         elif move.from_ == "Soaking":
-            told.failing.pop(host, None)
-            self._failing.note(told.number, host, False, by_agent)
+            followed.failing.pop(host, None)
+            self._failing.note(followed.number, host, False, by_agent)
 
-    def _note(self, told: Told, host: int, source: HostState, target: HostState, by_agent: float, at: float) -> None:
-        self._agent.append(told.number, host, ORDER[source], ORDER[target], by_agent)
-        self._mirror.append(told.number, host, ORDER[source], ORDER[target], at)
+    def _note(
+        self, followed: Followed, host: int, source: HostState, target: HostState, by_agent: float, at: float
+    ) -> None:
+        self._agent.append(followed.number, host, ORDER[source], ORDER[target], by_agent)
+        self._mirror.append(followed.number, host, ORDER[source], ORDER[target], at)
 
-    def _report(self, row: Row, report: ProbeResult | DispatchAck | Failed) -> None:
+    def _of(self, row: Row) -> tuple[Followed, int]:
+        """Whose report it is."""
         assert row.rollout is not None and row.host is not None
-        told, host = self._known(row.rollout, row.at), self._number(row.host)
-        if isinstance(report, DispatchAck):
-            ran = report.current_closure_at_dispatch
-            if ran is not None and ran in ("", told.targets.get(host)):
-                told.unchanged.add(host)
-            return
-        if isinstance(report, Failed):
-            told.on_health_failure = report.policy_applied
-            return
-        told.probe_runs[host] = told.probe_runs.get(host, 0) + 1
-        failed = report.status == "fail"
+        return self._known(row.rollout, row.at), self._number(row.host)
+
+    def _acknowledged(self, row: Row, report: DispatchAck) -> None:
+        followed, host = self._of(row)
+        ran = report.current_closure_at_dispatch
+        if ran is not None and ran in ("", followed.targets.get(host)):
+            followed.unchanged.add(host)
+
+    def _failed(self, row: Row, report: Failed) -> None:
+        self._of(row)[0].on_health_failure = report.policy_applied
+
+    def _probe_result(self, row: Row, result: ProbeResult) -> None:
+        followed, host = self._of(row)
+        followed.probe_runs[host] = followed.probe_runs.get(host, 0) + 1
+        failed = result.status == "fail"
         if failed:
-            told.probe_fails[host] = told.probe_fails.get(host, 0) + 1
-        if report.mode == "enforce":
-            failing = told.failing.setdefault(host, set())
-            (failing.add if failed else failing.discard)(report.probe_name)
-            at = min(report.observed_at, row.at) if self._fleet.agents_time else row.at
-            self._failing.note(told.number, host, bool(failing), at)
+            followed.probe_fails[host] = followed.probe_fails.get(host, 0) + 1
+        elif host not in followed.failing:
+            return
+        if result.mode == "enforce":
+            failing = followed.failing.setdefault(host, set())
+            (failing.add if failed else failing.discard)(result.probe_name)
+            at = min(result.observed_at, row.at) if self._fleet.agents_time else row.at
+            self._failing.note(followed.number, host, bool(failing), at)
 
-    def _queued(self, action: QueueDispatch, at: float, minute: int) -> None:
-        told, host = self._asked(action.rollout, action.host, at, past_waves=True)
-        told.targets.setdefault(host, action.target_closure)
-        first = told.queue(host, at, action.soak_due_at)
-        self._counts["dispatches_queued" if first else "dispatches_requeued", minute] += 1
-        told.holds.let_go(host, at)
+    def _queued(self, row: Row, action: QueueDispatch) -> None:
+        at = row.at
+        followed, host = self._asked(action.rollout, action.host, at, past_waves=True)
+        followed.targets.setdefault(host, action.target_closure)
+        self._first_dispatches[self._minute] += followed.queue(host, at, action.soak_due_at)
+        followed.holds.let_go(host, at)
 
-    def _held(self, decision: GateDecision, at: float) -> None:
+    def _held(self, row: Row, decision: GateDecision) -> None:
+        at = row.at
         past_waves = decision.gate not in BEFORE_WAVES
-        told, host = self._asked(decision.rollout, decision.host, at, past_waves=past_waves)
+        followed, host = self._asked(decision.rollout, decision.host, at, past_waves=past_waves)
         if decision.gate == UNSTAGED:
-            told.wave_of[host] = -1
-        told.holds.held(host, told.wave_of.get(host, 0), decision.gate, decision.reason, at)
+            followed.wave_of[host] = -1
+        followed.holds.held(host, followed.wave_of.get(host, 0), decision.gate, decision.reason, at)
 
-    def _asked(self, rollout_id: str, name: str, at: float, *, past_waves: bool) -> tuple[Told, int]:
-        told, host = self._known(rollout_id, at), self._number(name)
-        told.join(host, 0)
+    def _asked(self, rollout_id: str, name: str, at: float, *, past_waves: bool) -> tuple[Followed, int]:
+        followed, host = self._known(rollout_id, at), self._number(name)
+        followed.join(host, 0)
         if at == self._soonest:
             self._advance(at, including=True)
-        told.asked(host, at, past_waves=past_waves)
-        return told, host
+        followed.asked(host, at, past_waves=past_waves)
+        return followed, host
 
     # -- the end
 
@@ -228,12 +254,8 @@ class Rebuilder:
         self._advance(end, including=True)
         names = list(self._numbers)
         failing = self._failing.upto(end)
-        logs = [self._log(told, names, failing, end) for told in self.rollouts.values()]
-        minutes = int(end // MINUTE) + 1
-        load: dict[str, Any] = {}
-        for (kind, minute), count in self._counts.items():
-            if 0 <= minute < minutes:
-                load.setdefault(kind, np.zeros(minutes, dtype=np.int64))[minute] += count
+        logs = [self._log(followed, names, failing, end) for followed in self.rollouts.values()]
+        load = self._load(int(end // MINUTE) + 1)
         return Recording(
             **about,
             fidelity="log",
@@ -241,7 +263,7 @@ class Rebuilder:
             rollouts=logs,
             agent=self._agent.columns(),
             mirror=self._mirror.columns(),
-            gates=[hold for told in self.rollouts.values() for hold in told.holds.holds(told.rollout_id)],
+            gates=[hold for followed in self.rollouts.values() for hold in followed.holds.holds(followed.rollout_id)],
             load=load,
             rejected={},
             ended_at=end,
@@ -254,36 +276,57 @@ class Rebuilder:
             events=None,
         )
 
-    def _log(self, told: Told, names: list[str], failing: dict[tuple[int, int], float], end: float) -> RolloutLog:
-        told.holds.finish(end)
-        hosts = sorted(told.state_of, key=names.__getitem__)
+    def _load(self, minutes: int) -> dict[str, NDArray[np.int64]]:
+        """What a log tells of the load (spec page 4), per minute."""
+        columns: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(minutes, dtype=np.int64))
+        for minute, counts in self._counts.items():
+            if not 0 <= minute < minutes:
+                continue
+            for kind, count in counts.items():
+                of = KIND_OF[kind]
+                columns[f"event_log.{of}"][minute] += count
+                if of == "agent_event":
+                    columns[f"reports.{kind.__name__}"][minute] += count
+                    columns["host_steps"][minute] += count
+                elif of == "rollout_event" and kind is not RolloutOpened:
+                    columns["rollout_steps"][minute] += count
+            first = self._first_dispatches[minute]
+            columns["dispatches_queued"][minute] += first
+            columns["dispatches_requeued"][minute] += counts.get(QueueDispatch, 0) - first
+        return dict(columns)
+
+    def _log(
+        self, followed: Followed, names: list[str], failing: dict[tuple[int, int], float], end: float
+    ) -> RolloutLog:
+        followed.holds.finish(end)
+        hosts = sorted(followed.state_of, key=names.__getitem__)
         passes = self._fleet.passes
-        asked_at = told.asked_at
+        asked_at = followed.asked_at
         if asked_at is None and passes is not None:
-            asked_at = passes.after(passes.at_or_after(told.opened_at))[0]
-        known = (self._fleet.unchanged or {}).get(told.rollout_id)
-        unchanged = told.unchanged if known is None else {self._numbers[name] for name in known}
+            asked_at = passes.after(passes.at_or_after(followed.opened_at))[0]
+        known = (self._fleet.unchanged or {}).get(followed.rollout_id)
+        unchanged = followed.unchanged if known is None else {self._numbers[name] for name in known}
         return RolloutLog(
-            rollout_id=told.rollout_id,
-            channel=told.channel,
-            ref=told.ref,
-            state=told.state,
-            opened_at=told.opened_at,
-            terminal_at=told.terminal_at,
-            superseded_at=told.superseded_at,
-            current_wave=told.current_wave,
+            rollout_id=followed.rollout_id,
+            channel=followed.channel,
+            ref=followed.ref,
+            state=followed.state,
+            opened_at=followed.opened_at,
+            terminal_at=followed.terminal_at,
+            superseded_at=followed.superseded_at,
+            current_wave=followed.current_wave,
             hosts=np.array(hosts, dtype=np.int32),
-            wave=np.array([told.wave_of.get(host, 0) for host in hosts], dtype=np.int32),
+            wave=np.array([followed.wave_of.get(host, 0) for host in hosts], dtype=np.int32),
             unchanged=np.array([host in unchanged for host in hosts], dtype=np.bool_),
-            wave_count=max(1, len(told.waves)),
-            wave_opened_at=told.wave_opened_at,
-            first_dispatch_at=told.first_dispatch_at,
-            deferred_at_promotion=told.deferred_at_promotion,
-            probe_runs=np.array([told.probe_runs.get(host, 0) for host in hosts], dtype=np.int64),
-            probe_fails=np.array([told.probe_fails.get(host, 0) for host in hosts], dtype=np.int64),
-            failing_s=np.array([failing.get((told.number, host), 0.0) for host in hosts], dtype=np.float64),
-            blocked_s=np.array([told.holds.seconds.get(host, 0.0) for host in hosts], dtype=np.float64),
-            queued_at=np.array([told.queued_at.get(host, np.nan) for host in hosts], dtype=np.float64),
+            wave_count=max(1, len(followed.waves)),
+            wave_opened_at=followed.wave_opened_at,
+            first_dispatch_at=followed.first_dispatch_at,
+            deferred_at_promotion=followed.deferred_at_promotion,
+            probe_runs=np.array([followed.probe_runs.get(host, 0) for host in hosts], dtype=np.int64),
+            probe_fails=np.array([followed.probe_fails.get(host, 0) for host in hosts], dtype=np.int64),
+            failing_s=np.array([failing.get((followed.number, host), 0.0) for host in hosts], dtype=np.float64),
+            blocked_s=np.array([followed.holds.seconds.get(host, 0.0) for host in hosts], dtype=np.float64),
+            queued_at=np.array([followed.queued_at.get(host, np.nan) for host in hosts], dtype=np.float64),
             asked_at=asked_at if asked_at is None or asked_at <= end else None,
             stall=None,
         )

@@ -10,12 +10,12 @@ from abc import ABC
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec.structs import astuple
 
-from sim.data.times import nanoseconds, rfc3339, to_nanoseconds, to_seconds
+from sim.data.times import clock, rfc3339, to_nanoseconds
 from sim.reducer.effects import RecordRolloutTransition, RecordTransition, RemoteInsertQuarantine
 from sim.reducer.events import RolloutEvent
 from sim.reducer.payloads import DeclaredProbe, ProbeResult, ProbeTopologyDeclared, Report
@@ -23,6 +23,8 @@ from sim.reducer.payloads import DeclaredProbe, ProbeResult, ProbeTopologyDeclar
 Kind = Literal["agent_event", "plan_action", "effect", "gate_decision", "rollout_event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The kinds of rows that say something about a rollout."""
+MOST_WAVES = 10_000
+"""What numbers a wave beyond that is no log."""
 IGNORED = ("verify_outcome", "manifest_poll")
 """Kinds that a real log has, too, and that nothing here needs."""
 
@@ -82,10 +84,12 @@ def decoders(start: int) -> dict[Kind, Callable[[bytes], Payload]]:
     A decoder raises `msgspec.DecodeError`, of which `msgspec.ValidationError` is one, saying what is wrong and where.
     """
 
+    seconds = clock(start)
+
     def time(kind: type, text: object) -> float:
         if not isinstance(text, str):
             raise TypeError("expected a time as text")
-        return to_seconds(nanoseconds(text) - start)
+        return seconds(text)
 
     return {kind: _decoder(forms, time) for kind, forms in _FORMS.items()}
 
@@ -150,6 +154,8 @@ def _form(model: type, tag_field: str | None, rename: Callable[[str], str] | Non
         if field.name == "at" or field.name.endswith("_at"):
             times.append(place)
             kind = Time if kind is float else Time | None
+        elif field.name == "wave":
+            kind = Annotated[int, msgspec.Meta(ge=0, lt=MOST_WAVES)]
         elif kind == list[DeclaredProbe]:
             kind = list[_PROBE.written]  # type: ignore[name-defined]
         name = field.encode_name if rename is None else rename(field.encode_name)
@@ -184,3 +190,5 @@ _FORMS: dict[Kind, list[Form]] = {
     "rollout_event": [_form(model, "kind", camel) for model in get_args(RolloutEvent)],
 }
 """Kind of row -> the forms of its payloads."""
+KIND_OF: dict[type, Kind] = {form.model: kind for kind, forms in _FORMS.items() for form in forms}
+"""What a payload becomes -> the kind of its row."""

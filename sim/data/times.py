@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from sim.scenario.units import QUANTUM
 
 BILLION = 10**9
+FAR = 10 * 365 * 86_400 * BILLION
+"""Nanoseconds between times of one log: ten years."""
 EXPECTED = "expected a time such as 2026-01-05T08:00:00.000000000+00:00 or 2026-01-05T08:00:00Z"
 # [0-9] and not \d, which takes the digits of every script
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9]|60)(?:\.([0-9]{1,9}))?(?:Z|\+00:00)")
 
 
-@lru_cache(maxsize=16_384)  # the rows of one moment follow each other, and say it several times
+def clock(start: int) -> Callable[[str], float]:
+    """From RFC 3339 times to seconds since `start` (nanoseconds since 1970).
+
+    What it gives raises a ValueError as `nanoseconds` does, and for times that are ten years from `start` and more: no
+    log goes on for so long, but a clock that was not set yet says 1970.
+    """
+
+    @lru_cache(maxsize=16_384)  # the rows of one moment follow each other, and say it several times
+    def seconds(text: str) -> float:
+        since = nanoseconds(text) - start
+        if abs(since) >= FAR:
+            raise ValueError(f"{text} is ten years and more from the beginning of the log, {rfc3339(start)}")
+        return to_seconds(since)
+
+    return seconds
+
+
 def nanoseconds(text: str) -> int:
     """Nanoseconds since 1970 of an RFC 3339 time in UTC with up to nine digits of a second.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,57 @@ def test_the_fleet_of_a_scenario_says_which_waves_there_are(tmp_path: Path, scen
     assert result.scenario.name == "mine"
     with EventLog(tmp_path / "fleet.db") as log:
         assert log.simulation is None
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_damage_of_any_kind_is_no_crash(tmp_path: Path, scenario_of: Any, cut: bool) -> None:
+    """Bytes that are something else, or a file that is cut off, anywhere: rows are lost, or there is no log."""
+    logged(scenario_of(TINY), tmp_path / "log.db")
+    content = (tmp_path / "log.db").read_bytes()
+    rng = random.Random(1)
+    used = 0
+    for _ in range(25):
+        damaged = bytearray(content)
+        for _ in range(rng.choice([1, 5, 50])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        if cut:
+            del damaged[rng.randrange(len(damaged) // 2, len(damaged)) :]
+        (tmp_path / "damaged.db").write_bytes(damaged)
+        try:
+            found = replay(tmp_path / "damaged.db", events=True)
+        except LogError:
+            continue
+        assert found.result is not None
+        sim.result.save(found.result, tmp_path / "out")
+        used += found.rows > 0
+    assert used > 0
+
+
+def test_a_clock_that_was_not_set_yet_does_not_stretch_a_log(tmp_path: Path) -> None:
+    """The first row says 1970, another 9999: both are ten years and more from the rest."""
+    path = real_log(tmp_path / "fleet.db")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE event_log SET ts = '1970-01-01T00:00:00Z' WHERE seq = 1")
+        database.execute("UPDATE event_log SET ts = '9999-12-31T00:00:00Z' WHERE kind = 'verify_outcome'")
+        database.execute("UPDATE event_log SET kind = 'gate_decision' WHERE kind = 'verify_outcome'")
+    database.close()
+    found = replay(path)
+    assert found.replay.agree == 8
+    assert dict(found.replay.skipped) == {"manifest_poll": 1, "time": 1}
+    assert found.result is not None
+    assert found.result.summary["ended_at_s"] == 631
+
+
+def test_a_log_that_has_lost_its_scenario_is_read_as_a_real_one(tmp_path: Path, scenario_of: Any) -> None:
+    path = tmp_path / "log.db"
+    logged(scenario_of(TINY), path)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE simulation SET value = replace(value, 'releases', 'leases') WHERE key = 'scenario'")
+    database.close()
+    found = replay(path)
+    assert (found.replay.agree, found.replay.differ, dict(found.replay.skipped)) == (12, 0, {"simulation": 1})
+    assert found.problems[1].startswith("  the scenario in the log cannot be used: ")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE simulation SET value = '3' WHERE key = 'start'")
+    database.close()
+    assert dict(replay(path).replay.skipped) == {"simulation": 1}

@@ -9,7 +9,7 @@ from sim.data.passes import Pass, Passes
 from sim.reducer.records import HealthPolicy, HostState
 
 
-class Told:
+class Followed:
     """One rollout. `number` is its place in the order of opening, hosts go by number, times are seconds.
 
     Waves open when the log shows it: by the first dispatch to a host of the wave, or by a gate that is asked after
