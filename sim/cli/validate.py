@@ -119,7 +119,7 @@ def _real(place: Path, scenario: Scenario) -> Result:
         from sim.result import read
 
         return read(place)
-    from sim.data.real import result_of
+    from sim.data import result_of
 
     found = result_of(place, scenario)
     if set(found.hosts["host"]) <= scenario.artifact().hosts.keys():
