@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.cli.console import put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
@@ -24,7 +24,7 @@ from sim.cli.options import (
     Workers,
     settings,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 if TYPE_CHECKING:
     from sim.result import Result
@@ -81,10 +81,11 @@ def validate(
     loaded = load(scenario, changes)
     truth = _real(real, loaded)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.validate(
+    conducted(
+        loaded.name,
+        partial(
+            sim.experiment.validate,
             truth,
             loaded,
             n,
@@ -94,18 +95,12 @@ def validate(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.interrupted:
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 def _real(place: Path, scenario: Scenario) -> Result:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sim.experiment import metrics as named
+from sim.experiment import sizing
 from sim.experiment.bands import check, least
 from sim.experiment.deviation import judge
 from sim.experiment.errors import ExperimentError
@@ -32,8 +33,6 @@ RUNS = 199
 FIRST = 1_000_000
 """The first replication. A real rollout that was simulated in its turn is hardly one of these, and so is compared with
 other luck than its own."""
-HEADLINE = "time_to_converged_s.p99"
-"""Of the default metrics the one to begin with, of the last rollout compared."""
 
 
 def validate(
@@ -110,7 +109,7 @@ def validate(
             for pair, mine, others in zip(pairs, seen, simulated, strict=True)
         ],
         table=found,
-        first=_first(asked, metrics),
+        first=sizing.headline(asked, metrics),
         notes=unlike(real, scenario, pairs, rollouts),
         interrupted=interrupted,
     )
@@ -135,10 +134,6 @@ def _asked(scenario: Scenario, pairs: Sequence[Pair], paths: Sequence[str] | Non
                 + ", ".join(f"{place} {one.simulated}" for place, one in enumerate(pairs))
             )
     return [one for one in asked if paths or one.steps[1] in channels]
-
-
-def _first(asked: Sequence[Metric], paths: Sequence[str] | None) -> Metric:
-    return asked[0] if paths else next(one for one in reversed(asked) if one.path.endswith(HEADLINE))
 
 
 def _measures(

@@ -6,19 +6,22 @@ in `experiment.html`. The same experiment gives the same bytes.
 
 from __future__ import annotations
 
-from sim.experiment import Comparison, Replications, Sweep, Validation
+from sim.experiment import Capacity, Check, Comparison, Replications, Sweep, Validation
 from sim.report.template import rendered
 from sim.report.told import Told
+from sim.report.told_capacity import of_capacity
+from sim.report.told_check import of_check
 from sim.report.told_comparison import of_comparison
 from sim.report.told_replications import of_replications
 from sim.report.told_sweep import of_sweep
 from sim.report.told_validation import of_validation
 
-Experiment = Replications | Comparison | Sweep | Validation
+Experiment = Replications | Comparison | Sweep | Capacity | Check | Validation
 
 
 def experiment_report(found: Experiment) -> str:
-    """What `sim.experiment.replicate`, `compare`, `sweep` or `validate` has found, as one HTML page."""
+    """What `sim.experiment.replicate`, `compare`, `sweep`, `capacity`, `check` or `validate` has found, as an HTML
+    page."""
     return rendered("experiment.html", told=told(found))
 
 
@@ -31,5 +34,9 @@ def told(found: Experiment) -> Told:
             return of_comparison(found)
         case Sweep():
             return of_sweep(found)
+        case Capacity():
+            return of_capacity(found)
+        case Check():
+            return of_check(found)
         case Validation():
             return of_validation(found)
