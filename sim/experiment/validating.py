@@ -20,7 +20,7 @@ from sim.experiment.matching import Pair, match, unlike
 from sim.experiment.measured import Measured, measure
 from sim.experiment.metrics import Metric
 from sim.experiment.outline import Outline, Which, outline, unpacked, width
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, frame, identity
 from sim.experiment.progress import Progress
 from sim.experiment.store import open_store
 from sim.experiment.validation import Validation
@@ -95,7 +95,7 @@ def validate(
             if len(rows) < least():
                 raise
             interrupted = True
-        found = table([(run, values[: len(asked)]) for run, values in rows], asked)
+        found = columns_of([(run, values[: len(asked)]) for run, values in rows], asked)
         store.write_table(found)
     simulated = unpacked(_array([values[len(asked) :] for _, values in rows]), ours)
     seen = unpacked(_array([truth[len(asked) :]]), theirs)
@@ -108,7 +108,7 @@ def validate(
             judge(pair, mine, others, _wave_hosts(real, pair), _finished(real, pair))
             for pair, mine, others in zip(pairs, seen, simulated, strict=True)
         ],
-        table=found,
+        table=frame(found),
         first=sizing.headline(asked, metrics),
         notes=unlike(real, scenario, pairs, rollouts),
         interrupted=interrupted,
