@@ -24,6 +24,7 @@ from sim.cli import (
     start,
     sweep,
     trace,
+    validate,
 )
 
 
@@ -93,6 +94,9 @@ app.command("capacity", help=capacity.HELP, short_help="Find the smallest value 
     capacity.capacity
 )
 app.command("sweep", help=sweep.HELP, short_help="Run it under many settings: which of them matter?")(sweep.sweep)
+app.command("validate", help=validate.HELP, short_help="Hold a real rollout against simulations of it.")(
+    validate.validate
+)
 benches = typer.Typer(
     cls=_Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, context_settings=_CONTEXT
 )

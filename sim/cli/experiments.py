@@ -13,9 +13,9 @@ from sim.cli.interrupts import Interrupts
 from sim.cli.writing import write_report
 
 if TYPE_CHECKING:
-    from sim.experiment import Capacity, Comparison, Replications, Sweep
+    from sim.experiment import Capacity, Comparison, Replications, Sweep, Validation
 
-    Kind = TypeVar("Kind", Replications, Comparison, Sweep, Capacity)
+    Kind = TypeVar("Kind", Replications, Comparison, Sweep, Capacity, Validation)
 
 Found = TypeVar("Found", covariant=True)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sim.experiment.replications import replicate
     from sim.experiment.sweeping import sweep
     from sim.experiment.swept import Sweep
+    from sim.experiment.validating import validate
+    from sim.experiment.validation import Validation
 
 __all__ = [
     "Baseline",
@@ -33,12 +35,14 @@ __all__ = [
     "Progress",
     "Replications",
     "Sweep",
+    "Validation",
     "capacity",
     "check",
     "compare",
     "record",
     "replicate",
     "sweep",
+    "validate",
 ]
 
 _HOMES = {
@@ -56,6 +60,8 @@ _HOMES = {
     "replicate": "replications",
     "sweep": "sweeping",
     "Sweep": "swept",
+    "validate": "validating",
+    "Validation": "validation",
 }
 
 

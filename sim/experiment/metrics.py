@@ -127,7 +127,7 @@ def defaults(scenario: Scenario) -> list[Metric]:
     hosts, how many took the release before the waves ahead of them were verified, and how many it left failed or
     reverted."""
     paths: list[str] = []
-    for channel, waves in _waves(scenario).items():
+    for channel, waves in waves_of(scenario).items():
         leaves = [f"waves.{index}.eligible_per_h" for index in range(waves)]
         leaves += [f"time_to_converged_s.p{percent}" for percent in QUANTILES]
         leaves += ["exposure.took_before_verified", "exposure.failed", "exposure.reverted"]
@@ -174,7 +174,7 @@ def _rollout(rollouts: Sequence[Mapping[str, Any]], step: str | int) -> Mapping[
 # -- what there is to ask for
 
 
-def _waves(scenario: Scenario) -> dict[str, int]:
+def waves_of(scenario: Scenario) -> dict[str, int]:
     """The channels that may have a rollout, with their waves."""
     released: set[str] = set()
     generated = scenario.fleet.generate
@@ -192,7 +192,7 @@ def _waves(scenario: Scenario) -> dict[str, int]:
 
 def _tree(scenario: Scenario) -> _Tree:
     """What a summary holds, a `Kind` for each number."""
-    waves = _waves(scenario)
+    waves = waves_of(scenario)
     opened = sum(
         len(waves if release.channels is None else waves.keys() & set(release.channels))
         for release in scenario.releases

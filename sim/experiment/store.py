@@ -100,7 +100,8 @@ def open_store(
     """The store of an experiment in a directory, made if it is not there; in memory if `directory` is None.
 
     Args:
-        identity: what must be the same for the experiment to go on, as JSON data.
+        identity: what must be the same for the experiment to go on, as JSON data. Its `width`, or, without that, its
+            number of `metrics` is how many values a run has.
         files: what else to put there at the start, such as the scenario.
         wait: wait while another process works there.
 
@@ -128,7 +129,7 @@ def open_store(
                 replace_file(place / name, content)
             # last: what it names is there
             replace_file(place / ABOUT, json.dumps(given, indent=2).encode() + b"\n")
-        store._values = _read(place / RUNS, len(given.get("metrics", [])))
+        store._values = _read(place / RUNS, given.get("width", len(given.get("metrics", []))))
         store._journal = os.open(place / RUNS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     except BaseException:
         store.close()

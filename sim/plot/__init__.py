@@ -1,7 +1,8 @@
 """Figures of a run, with matplotlib: each function takes a `Result` and perhaps an Axes, and returns the Axes;
 `timeline` takes a host, too. Those of a sweep (`response`, `responses`) take its table, those of many runs
-(`distribution`, `settling`, `differences`) values and intervals, as do those of a search (`shares`, `parts`) and of
-what has changed since a baseline (`changes`); `fitted` takes durations and a law.
+(`distribution`, `settling`, `differences`) values and intervals, as do those of a search (`shares`, `parts`), of what
+has changed since a baseline (`changes`), and of a real curve against simulated ones (`band`); `fitted` takes durations
+and a law.
 
 Without an Axes a figure of its own is made, which a notebook shows when a cell ends in `plot.waves(result).figure`.
 Positions along an axis are in the units of the frames (seconds, hosts), so that what is drawn can be compared with
@@ -10,6 +11,7 @@ them; only the ticks are said in minutes, hours or days.
 Legal here: matplotlib's objects, frames of `sim.result`. Not legal: pyplot, rcParams, anything global; simulating.
 """
 
+from sim.plot.band import band
 from sim.plot.changes import changes
 from sim.plot.converged import converged_share, time_to_converged
 from sim.plot.estimates import differences, distribution, settling
@@ -26,6 +28,7 @@ from sim.plot.timeline import timeline
 
 __all__ = [
     "STATES",
+    "band",
     "blocked_by_gate",
     "changes",
     "control_plane_load",

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, PercentFormatter
 
 from sim.result.words import shortened
 
@@ -137,6 +137,14 @@ def count_axis(axes: Axes, most: float, label: str) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     axes.set_ylabel(label)
+
+
+def share_axis(axes: Axes, label: str) -> None:
+    """Make y an axis of shares from 0 to 1, its ticks in per cent."""
+    # room for a line at 0 or at 1
+    axes.set_ylim(-0.02, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_ylabel(f"{label} (%)")
 
 
 def row_axis(axes: Axes, names: Sequence[str]) -> None:

@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
-from sim.plot.canvas import held_until, legend, prepare, say, time_axis
+from sim.plot.canvas import held_until, legend, prepare, say, share_axis, time_axis
 from sim.plot.pick import NO_ROLLOUT, Floats, Rollout, counts, ended_at, last_opened, rollouts
 from sim.plot.style import ELIGIBLE, RUNS, lines
 from sim.plot.style import STATES as LOOKS
@@ -46,7 +45,7 @@ def time_to_converged(result: Result, axes: Axes | None = None, rollout_id: str 
     """
     chosen = last_opened(result, rollout_id)
     axes = prepare(axes, f"Time to converged, {chosen.rollout_id}" if chosen else "Time to converged")
-    _share_axis(axes, "share of the wave's hosts")
+    share_axis(axes, "share of the wave's hosts")
     waves = _times(result, chosen) if chosen else {}
     if chosen is None or not waves:
         return say(axes, "The rollout has no host." if chosen else NO_ROLLOUT)
@@ -101,7 +100,7 @@ def converged_share(
     picked = _pick(runs, rollout_id)
     ids = dict.fromkeys(rollout.rollout_id for rollout in picked if rollout)
     axes = prepare(axes, f"Hosts converged, {' and '.join(ids)}" if ids else "Hosts converged")
-    _share_axis(axes, "share of the rollout's hosts")
+    share_axis(axes, "share of the rollout's hosts")
     drawn = [
         (run, rollout, name, dashes)
         for run, rollout, name, dashes in zip(runs, picked, names, RUNS, strict=False)
@@ -194,13 +193,6 @@ def _settings(run: Result) -> dict[str, Any]:
     for name, value in data.items():
         flatten(value, name)
     return flat | {"seed": run.summary["seed"], "replication": run.summary["replication"]}
-
-
-def _share_axis(axes: Axes, label: str) -> None:
-    # room for a line at 0 or at 1
-    axes.set_ylim(-0.02, 1.03)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_ylabel(f"{label} (%)")
 
 
 def _curve(axes: Axes, at: Floats, share: Floats, span: tuple[float, float], width: int, **looks: Any) -> Line2D:

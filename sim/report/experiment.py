@@ -6,7 +6,7 @@ in `experiment.html`. The same experiment gives the same bytes.
 
 from __future__ import annotations
 
-from sim.experiment import Capacity, Check, Comparison, Replications, Sweep
+from sim.experiment import Capacity, Check, Comparison, Replications, Sweep, Validation
 from sim.report.template import rendered
 from sim.report.told import Told
 from sim.report.told_capacity import of_capacity
@@ -14,12 +14,14 @@ from sim.report.told_check import of_check
 from sim.report.told_comparison import of_comparison
 from sim.report.told_replications import of_replications
 from sim.report.told_sweep import of_sweep
+from sim.report.told_validation import of_validation
 
-Experiment = Replications | Comparison | Sweep | Capacity | Check
+Experiment = Replications | Comparison | Sweep | Capacity | Check | Validation
 
 
 def experiment_report(found: Experiment) -> str:
-    """What `sim.experiment.replicate`, `compare`, `sweep`, `capacity` or `check` has found, as one HTML page."""
+    """What `sim.experiment.replicate`, `compare`, `sweep`, `capacity`, `check` or `validate` has found, as an HTML
+    page."""
     return rendered("experiment.html", told=told(found))
 
 
@@ -36,3 +38,5 @@ def told(found: Experiment) -> Told:
             return of_capacity(found)
         case Check():
             return of_check(found)
+        case Validation():
+            return of_validation(found)

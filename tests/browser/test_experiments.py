@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 import sim
-from sim.experiment import capacity, check, compare, record, replicate, sweep
+from sim.experiment import capacity, check, compare, record, replicate, sweep, validate
 from sim.report import experiment_report
 from tests.browser.access import hindrances
 from tests.browser.test_markup import DESCRIPTION, NAME, POLICY, nothing_came_of_it
@@ -32,7 +32,7 @@ SCENARIO = {
     },
 }
 FILE = "<b class=injected>baseline.json"
-KINDS = ("replicate", "compare", "sweep", "capacity", "bench check")
+KINDS = ("replicate", "compare", "sweep", "capacity", "bench check", "validate")
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +56,7 @@ def page_of(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Calla
             scenario, BUDGET, (1, 8), f"{TIME} <= 20m in 80%", margin=0.15, confidence=0.8, workers=1
         ),
         "bench check": checked,
+        "validate": lambda: validate(sim.run(scenario, replication=1), scenario, 39, metrics=[TIME], workers=1),
     }
 
     @cache

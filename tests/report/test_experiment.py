@@ -18,9 +18,10 @@ import yaml
 
 import sim
 from sim.cli.main import execute
-from sim.experiment import Capacity, Progress, capacity, compare, replicate, sweep
+from sim.experiment import Capacity, Progress, capacity, compare, replicate, sweep, validate
 from sim.experiment.wording import filled
 from sim.report import experiment_report
+from sim.result.words import duration
 from sim.scenario.schema import Scenario
 from tests.report.conftest import TEXTS, Element, asks_nothing, figures_apart, follows, parsed, words_only
 
@@ -71,6 +72,11 @@ CASES: dict[str, Callable[[Given], Any]] = {
     "points none reach": lambda given: sweep(
         given("plain", until="6m"), {"control_plane.plan_tick": ["15s", "1m"]}, 2, metrics=[P99], workers=1
     ),
+    "validation": lambda given: validate(
+        sim.run(given("deferred"), replication=3), given("deferred"), 39, metrics=[P99, END], workers=1
+    ),
+    "validation that deviates": lambda given: validate(sim.run(given("plain")), given("deferred"), 39, workers=1),
+    "validation under way": lambda given: validate(sim.run(given("chain", until="20m")), given("chain"), 39, workers=1),
     "found": lambda given: capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 35m", **QUICK),
     "two goals": lambda given: capacity(
         given("budgeted"), BUDGET, (1, 12), [f"{LAST} <= 35m", f"{HALF} <= 15m in 90%"], **QUICK
@@ -315,6 +321,19 @@ def test_a_sweep_shows_every_point(text) -> None:
     ]
 
 
+def test_a_validation_draws_each_curve_and_tells_it_in_numbers(found, text) -> None:
+    page, one = parsed(text("validation that deviates")), found("validation that deviates")
+    shown = captions(page)
+    assert len(shown) == 2
+    [judged] = one.rollouts
+    for name, curve in judged.curves.items():
+        [said] = [said for caption, said in shown.items() if f"had been {name}" in caption]
+        times = duration(curve.real[99]), duration(curve.band.low[99]), duration(curve.band.high[99])
+        assert "50 %: {}, expected {} to {}.".format(*times) in said
+    assert table(page, "Where the time of each wave went")[1:] == [list(row) for row in one.part_rows[1:]]
+    assert len(captions(parsed(text("validation under way")))) == 2  # of two rollouts; nobody defers
+
+
 # -- searches for a value
 
 
@@ -425,6 +444,7 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
         replicate(nasty, 2, workers=1),
         compare(nasty, n=2, b={"hosts.default.activation_failure": 0.5}, workers=1),
         sweep(nasty, ref, 2, workers=1),
+        validate(sim.run(nasty), nasty, 39, workers=1),
         capacity(nasty, TICK, ("5s", "60s"), "rollouts.0.hosts <= 9", **QUICK),
     ):
         page = parsed(experiment_report(one))
