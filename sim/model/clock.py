@@ -100,6 +100,8 @@ class Clock:
         self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any], None], Any]]] = {}
         """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
         arrives together is one event."""
+        self.before_mail: Callable[[int, list[tuple[int, Any]]], None] | None = None
+        """Told of messages that are about to arrive together: the phase, and for each its host's number and value."""
 
     @property
     def events(self) -> int:
@@ -213,6 +215,8 @@ class Clock:
             self._round, self._round_at = key[2], key[0]
         if len(mail) > 1:
             mail.sort(key=_ORDER)
+            if self.before_mail is not None:
+                self.before_mail(key[1], [(host, value) for host, _, _, _, value in mail])
         for _, _, _, callback, value in mail:
             callback(value)
 

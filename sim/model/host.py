@@ -41,7 +41,6 @@ from sim.reducer.events import (
     LocalRollbackCompleted,
     LocalSustainedFailureCrossed,
 )
-from sim.reducer.host import step
 from sim.reducer.payloads import DeclaredProbe, Report
 from sim.reducer.records import STATES, HostRecord, ProbeStatus
 from sim.scenario.schema import HostSettings, Probe, Window
@@ -306,7 +305,7 @@ class Host:
             return False
         world.host_steps += 1
         try:
-            after, effects = step(record, event, rollout.on_health_failure)
+            after, effects = world.step_host(record, event, rollout.on_health_failure)
         except StepError:
             return False
         if world.adjusts:

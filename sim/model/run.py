@@ -12,17 +12,23 @@ import numpy as np
 from sim.model.control_plane import ControlPlane
 from sim.model.every import Every
 from sim.model.fleet import Fleet
+from sim.model.foresight import Foresight
 from sim.model.host import Life
 from sim.model.journal import Journal
 from sim.model.load import derived
 from sim.model.recording import Recording, RolloutLog
 from sim.model.relevant import Relevant
+from sim.model.remote import Foresighted
 from sim.model.rollouts import Rollout
 from sim.model.stalls import stall_of
 from sim.model.world import World
+from sim.reducer.checked import Checked
+from sim.reducer.errors import ReducerError
 from sim.reducer.index import PlanIndex
 from sim.reducer.planner import PlannerRules
+from sim.reducer.protocol import BUILT_IN, Steps
 from sim.reducer.records import STATES
+from sim.reducer.wire import shown
 from sim.scenario.schema import Scenario
 
 
@@ -67,6 +73,7 @@ def run(
     replication: int = 0,
     record_events: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    reducer: Steps | None = None,
 ) -> Recording:
     """Simulate a scenario once.
 
@@ -76,13 +83,22 @@ def run(
         replication: number of the replication; it takes part in every draw but those of the fleet's tags.
         record_events: keep every report, effect, rollout event, dispatch and gate change.
         progress: called soon after the start, and then about ten times a second of wall time.
+        reducer: makes the steps of hosts and rollouts in place of the project's own.
+
+    Raises:
+        ReducerError: that reducer failed, or the model cannot go on with what it answered.
 
     Ctrl-C (`KeyboardInterrupt`) ends the run with what is known so far, its `end` being "interrupted".
     """
     started = time.perf_counter()
     seed = scenario.seed if seed is None else seed
     with _collector_off():
-        recording = _simulated(scenario, seed, replication, record_events, progress)
+        if reducer is None:
+            recording = _simulated(scenario, seed, replication, record_events, progress, BUILT_IN)
+        else:
+            with _answerable(reducer):
+                steps = reducer if isinstance(reducer, Foresighted) else Checked(reducer)
+                recording = _simulated(scenario, seed, replication, record_events, progress, steps)
     recording.wall_s = time.perf_counter() - started
     return recording
 
@@ -93,13 +109,34 @@ def _simulated(
     replication: int,
     record_events: bool,
     progress: Callable[[Progress], None] | None,
+    steps: Steps,
 ) -> Recording:
-    world = World(scenario, Fleet(scenario, seed, replication), record_events)
+    world = World(scenario, Fleet(scenario, seed, replication), record_events, steps)
     _set_up(world)
+    if isinstance(steps, Foresighted):
+        world.foresight = Foresight(world, steps)
+        world.clock.before_mail = world.foresight.arriving
     end = _advance(world, Progress(world), progress)
     recording = _record(world, seed, replication, end)
     _take_apart(world)
     return recording
+
+
+@contextmanager
+def _answerable(reducer: Steps) -> Iterator[None]:
+    """Answers that make sense one by one may still not go together. What comes of that, somewhere in the model, is told
+    as the reducer's, which is the only thing that is not ours."""
+    try:
+        yield
+    except ReducerError:
+        raise
+    except Exception as error:
+        name = getattr(reducer, "name", type(reducer).__name__)
+        raise ReducerError(
+            f"the simulation cannot go on with what the reducer {shown(str(name))} has answered: "
+            f"{type(error).__name__}: {error}",
+            "nixfleet-sim conform and diff-reducer show where its answers differ from the project's own",
+        ) from error
 
 
 @contextmanager

@@ -15,11 +15,13 @@ from sim.model.probes import ProbeRuns
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
+from sim.reducer.protocol import Steps
 from sim.scenario.schema import Alternating, Probe, Scenario
 from sim.scenario.units import quantize
 
 if TYPE_CHECKING:
     from sim.model.control_plane import ControlPlane
+    from sim.model.foresight import Foresight
     from sim.model.journal import Journal
 
 
@@ -73,12 +75,17 @@ class World:
     control_plane: ControlPlane
     recurrence: Recurrence
 
-    def __init__(self, scenario: Scenario, fleet: Fleet, record_events: bool):
+    def __init__(self, scenario: Scenario, fleet: Fleet, record_events: bool, steps: Steps):
         self.scenario = scenario
         self.fleet = fleet
         self.rules = scenario.rules
         self.settings = scenario.control_plane
         self.adjusts = switches_touch_records(scenario.rules)
+        self.step_host = steps.host_step
+        self.step_rollout = steps.rollout_step
+        """The two reducers, bound once."""
+        self.foresight: Foresight | None = None
+        """Where steps are cheaper when asked for many at a time, who says which ones are coming."""
         self.clock = Clock()
         self.tally = Tally()
         self.agent_moves = MoveLog()

@@ -17,6 +17,7 @@ from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
     from sim.model.run import Progress
+    from sim.reducer.protocol import Steps
     from sim.result.critical import Link
     from sim.scenario.schema import Scenario
 
@@ -32,18 +33,21 @@ class Result:
         scenario: Scenario,
         summary: Callable[[], dict[str, Any]],
         frame: Callable[[str], pd.DataFrame | None],
+        reducer: Steps | None = None,
     ):
         """`frame` gives the frame of a name, or None where it was not recorded. See `from_recording`,
         `sim.result.read`."""
         self.scenario = scenario
         """The scenario as it was run, every setting in place."""
+        self.reducer = reducer
+        """What made the steps in place of the project's own reducer, if anything did."""
         self._make_summary = summary
         self._make_frame = frame
         self._summary: dict[str, Any] | None = None
         self._frames: dict[str, pd.DataFrame] = {}
 
     @classmethod
-    def from_recording(cls, scenario: Scenario, recording: Recording) -> Result:
+    def from_recording(cls, scenario: Scenario, recording: Recording, reducer: Steps | None = None) -> Result:
         """The result of a run that has just ended."""
         followed: list[Tracks] = []
 
@@ -59,7 +63,7 @@ class Result:
 
         if scenario.seed != recording.seed:
             scenario = scenario.model_copy(update={"seed": recording.seed})
-        return cls(scenario, lambda: summarise(recording, track()), frame)
+        return cls(scenario, lambda: summarise(recording, track()), frame, reducer)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class Result:
                 replication=self.summary["replication"],
                 record_events=True,
                 seed=self.summary["seed"],
+                reducer=self.reducer,
             )
             self._frames["events"] = again.events
         return self._frames["events"]
@@ -202,6 +207,7 @@ def run(
     replication: int = 0,
     record_events: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    reducer: Steps | None = None,
 ) -> Result:
     """Simulate a scenario once.
 
@@ -211,6 +217,18 @@ def run(
         replication: number of the replication, from 0; another gives other luck on the same fleet.
         record_events: keep every single event for the frame `events`.
         progress: called about ten times a second of wall time with a view of the run.
+        reducer: makes the steps of hosts and rollouts in place of the project's own: any object with the methods of
+            `sim.reducer.protocol.Steps`.
+
+    Raises:
+        ReducerError: that reducer failed, or the model cannot go on with what it answered.
     """
-    recording = simulate(scenario, seed=seed, replication=replication, record_events=record_events, progress=progress)
-    return Result.from_recording(scenario, recording)
+    recording = simulate(
+        scenario,
+        seed=seed,
+        replication=replication,
+        record_events=record_events,
+        progress=progress,
+        reducer=reducer,
+    )
+    return Result.from_recording(scenario, recording, reducer)

@@ -1,0 +1,148 @@
+"""The steps of one instant, said before they are made, so that a reducer that is a program is asked for many at once.
+
+What arrives together at many hosts sets off steps that do not depend on each other: those of one host follow from its
+own record alone. A *chain* is what one of them will do, as a generator that yields each step and is sent what came of
+it. All chains go on together, one step each at a time, and what they yield is one batch.
+
+Nothing rests on a chain being right. The model then goes on as ever, step by step and in its own order, and finds the
+answers ready where it makes the very step that was said; where not, it asks. So the run is the same, and a chain that
+is wrong costs time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from sim.model.clock import DELIVERY, INBOX
+from sim.model.control_plane import STOPPING, too_old
+from sim.model.remote import Foresighted, Step
+from sim.model.switches import adjust
+from sim.reducer.effects import LocalFireSwitch
+from sim.reducer.errors import StepError
+from sim.reducer.events import HostEvent, HostJoined, HostStateChanged, LocalActivate, LocalActivationStarted
+from sim.reducer.payloads import Report
+from sim.reducer.records import HostRecord
+from sim.reducer.reports import remote_event
+from sim.reducer.vectors import HostStep, RolloutStep
+
+if TYPE_CHECKING:
+    from sim.model.host import Host
+    from sim.model.rollouts import Rollout
+    from sim.model.world import World
+
+Answer = tuple[Any, Any] | None
+"""The record after a step and its effects; None if it was refused."""
+Chain = Generator[Step, Answer, None]
+
+
+class Foresight:
+    """Says to a reducer which steps are coming."""
+
+    def __init__(self, world: World, steps: Foresighted):
+        self.world = world
+        self._steps = steps
+        self._chains: dict[int, Callable[[Host, Any], Chain]] = {DELIVERY: self._delivered, INBOX: self._reported}
+
+    def arriving(self, phase: int, mail: list[tuple[int, Any]]) -> None:
+        """Messages arrive together, each at or from the host of a number."""
+        chain = self._chains.get(phase)
+        if chain is not None:
+            self._steps.forget()
+            self._follow(chain(self.world.hosts[number], value) for number, value in mail)
+
+    def joining(self, rollout: Rollout, now: float) -> None:
+        """All hosts of a rollout that has just been opened join it. Only the first changes its record."""
+        if not self.world.control_plane.feeds_all or not rollout.hosts:
+            return
+        names, waves = self.world.fleet.names, rollout.wave_of
+        events = [HostJoined(rollout.rollout_id, names[host], max(0, waves[host]), now) for host in rollout.hosts]
+        self._steps.forget()
+        first = RolloutStep(rollout.record, events[0])
+        self._steps.ahead([first])
+        made = self._made(first)
+        if made is not None:
+            self._steps.ahead([RolloutStep(made[0], event) for event in events[1:]])
+
+    def _follow(self, chains: Iterable[Chain]) -> None:
+        going = [(chain, step) for chain in chains if (step := next(chain, None)) is not None]
+        while going:
+            self._steps.ahead([step for _, step in going])
+            going = [(chain, then) for chain, step in going if (then := _sent(chain, self._made(step))) is not None]
+
+    def _made(self, step: Step) -> Answer:
+        try:
+            if isinstance(step, HostStep):
+                return self._steps.host_step(step.state, step.event, step.on_health_failure)
+            return self._steps.rollout_step(step.record, step.event)
+        except StepError:
+            return None
+
+    def _delivered(self, host: Host, dispatch: tuple[Rollout, str, float | None, bool]) -> Chain:
+        """A dispatch arrives at a host, which begins its switch if it has nothing else to do."""
+        rollout, closure, soak_due_at, _ = dispatch
+        settings, now = self.world.settings, self.world.clock.now
+        known = host.records.get(rollout.number)
+        release = rollout.release.release
+        if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
+            return
+        if known is not None and known.state != "Pending":
+            record = known
+        else:
+            record = HostRecord(
+                rollout_id=rollout.rollout_id,
+                hostname=host.name,
+                channel=rollout.channel,
+                state="Pending",
+                target_closure=closure,
+                dispatched_at=now if known is None else known.dispatched_at,
+                soak_due_at=soak_due_at,
+                last_event_seq=0 if known is None else known.last_event_seq,
+            )
+        activate = LocalActivate(
+            record.last_event_seq + 1,
+            current_closure_at_dispatch=host.closure,
+            received_at=now,
+            target_closure=closure,
+            soak_due_at=soak_due_at,
+        )
+        made = yield HostStep(record, activate, rollout.on_health_failure)
+        if made is not None and not host.jobs and any(isinstance(effect, LocalFireSwitch) for effect in made[1]):
+            record = self._ruled(rollout, host, record, activate, made[0])
+            started = LocalActivationStarted(record.last_event_seq + 1, now, "switch-to-configuration")
+            yield HostStep(record, started, rollout.on_health_failure)
+
+    def _reported(self, host: Host, value: Any) -> Chain:
+        """Reports of a host arrive, or a heartbeat, which seldom sets off a step."""
+        if not isinstance(value, list):
+            return
+        reports: list[tuple[Rollout, Report]] = value
+        mirrors: dict[int, HostRecord] = {}
+        for rollout, report in reports:
+            mirror = mirrors.get(rollout.number) or rollout.mirrors.get(host.number)
+            if mirror is None or report.seq <= mirror.last_event_seq:
+                continue
+            event = remote_event(report)
+            made = yield HostStep(mirror, event, rollout.on_health_failure)
+            if made is None:
+                continue
+            after = mirrors[rollout.number] = self._ruled(rollout, host, mirror, event, made[0])
+            if after.state != mirror.state and (self.world.control_plane.feeds_all or after.state in STOPPING):
+                now = self.world.clock.now
+                changed = HostStateChanged(rollout.rollout_id, host.name, mirror.state, after.state, now)
+                yield RolloutStep(rollout.record, changed)
+
+    def _ruled(
+        self, rollout: Rollout, host: Host, record: HostRecord, event: HostEvent, after: HostRecord
+    ) -> HostRecord:
+        """The record after a step as the rules would have it."""
+        world = self.world
+        return adjust(world.rules, record, event, after, rollout.soak_of(host.number)) if world.adjusts else after
+
+
+def _sent(chain: Chain, answer: Answer) -> Step | None:
+    """The step with which a chain goes on; None at its end."""
+    try:
+        return chain.send(answer)
+    except StopIteration:
+        return None

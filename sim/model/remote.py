@@ -1,0 +1,157 @@
+"""The steps of a run made by a program: records and events out as JSON, records and effects in (spec page 10).
+
+Steps are pure, so one may be asked for before it is due: `ahead` takes many of them in one batch, and who later makes
+the same step finds the answer there. The request itself, to the byte, is what tells that it is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from sim.model.program import Program
+from sim.reducer.checked import HostAnswer, RolloutAnswer, makes_sense_host, makes_sense_rollout, what_step
+from sim.reducer.effects import HostEffect, RolloutEffect
+from sim.reducer.errors import KINDS, ReducerError, StepError
+from sim.reducer.events import HostEvent, RolloutEvent
+from sim.reducer.protocol import Steps
+from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
+from sim.reducer.vectors import HostStep, RolloutStep
+from sim.reducer.wire import shown
+
+MOST = 500
+"""Cases of one batch: more would make it no cheaper."""
+
+Step = HostStep | RolloutStep
+_encoder = msgspec.json.Encoder()
+
+
+class _HostResult(msgspec.Struct, forbid_unknown_fields=True):
+    state: HostRecord
+    effects: list[HostEffect]
+
+
+class _RolloutResult(msgspec.Struct, forbid_unknown_fields=True):
+    record: RolloutRecord
+    effects: list[RolloutEffect]
+
+
+@runtime_checkable
+class Foresighted(Steps, Protocol):
+    """Steps that are cheaper when asked for many at a time."""
+
+    def forget(self) -> None:
+        """What was said to be likely and has not been made is not likely any more."""
+        ...
+
+    def ahead(self, steps: Sequence[Step]) -> None:
+        """These steps are likely to be made soon."""
+        ...
+
+
+class Remote:
+    """The steps that a program makes."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self._ready: dict[bytes, msgspec.Raw] = {}
+        self._read: dict[bytes, Any] = {}
+        """What is ready and has been read: whoever said it is likely looks at it, too."""
+
+    @property
+    def name(self) -> str:
+        """What the program calls itself."""
+        return self.program.name
+
+    def forget(self) -> None:
+        """See `Foresighted`."""
+        self._ready.clear()
+        self._read.clear()
+
+    def ahead(self, steps: Sequence[Step]) -> None:
+        """See `Foresighted`."""
+        requests = [_encoder.encode(step) for step in steps]
+        for first in range(0, len(requests), MOST):
+            some = requests[first : first + MOST]
+            self._ready.update(zip(some, self.program.ask(some), strict=True))
+
+    def answer(self, request: bytes) -> msgspec.Raw:
+        """What the program makes of a step; both as JSON."""
+        ready = self._ready.get(request)
+        return self.program.ask([request])[0] if ready is None else ready
+
+    def host_step(self, record: HostRecord, event: HostEvent, on_health_failure: HealthPolicy) -> HostAnswer:
+        """See `sim.reducer.protocol.Steps`."""
+        step = HostStep(record, event, on_health_failure)
+        request = _encoder.encode(step)
+        found = self._read.get(request)
+        if found is None:
+            found = self._result(step, self.answer(request), _HostResult)
+            if isinstance(found, _HostResult):
+                makes_sense_host(record, event, found.state, found.effects)
+            self._keep(request, found)
+        if isinstance(found, StepError):
+            raise found
+        return found.state, found.effects
+
+    def rollout_step(self, record: RolloutRecord, event: RolloutEvent) -> RolloutAnswer:
+        """See `sim.reducer.protocol.Steps`."""
+        step = RolloutStep(record, event)
+        request = _encoder.encode(step)
+        found = self._read.get(request)
+        if found is None:
+            found = self._result(step, self.answer(request), _RolloutResult)
+            if isinstance(found, _RolloutResult):
+                makes_sense_rollout(record, event, found.record, found.effects)
+            self._keep(request, found)
+        if isinstance(found, StepError):
+            raise found
+        return found.record, found.effects
+
+    def _keep(self, request: bytes, found: Any) -> None:
+        if request in self._ready:
+            self._read[request] = found
+
+    def _result(self, step: Step, raw: msgspec.Raw, form: type[Any]) -> Any:
+        """A result as `form`, or the error with which the step is refused."""
+        try:
+            given = msgspec.json.decode(raw)
+            if isinstance(given, dict) and given.keys() == {"error"}:
+                kind = given["error"]
+                if isinstance(kind, str) and kind in KINDS:
+                    return KINDS[kind](f"refused by {self.name}")
+                raise ValueError(f"expected one of {', '.join(KINDS)} for `error`")
+            result = msgspec.convert(given, form)
+            # a field that is left out would be read as its default: that is a mistake, and it would go unseen
+            unlike = _unlike(given, msgspec.to_builtins(result), "")
+            if unlike is not None:
+                raise ValueError(unlike)
+        except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            record = step.state if isinstance(step, HostStep) else step.record
+            raise ReducerError(
+                f"{what_step(record, step.event)} came to {shown(bytes(raw).decode(errors='replace'))}",
+                shown(str(error)),
+            ) from None
+        return result
+
+
+def _unlike(given: Any, read: Any, place: str) -> str | None:
+    """Where what was given is not what was read of it; None if nowhere."""
+    if given == read:
+        return None
+    if isinstance(read, dict):
+        for key, value in read.items():
+            if key not in given:
+                return f"`{place}{key}` is missing"
+            found = _unlike(given[key], value, f"{place}{key}.")
+            if found is not None:
+                return found
+        return f"`{place}{next(key for key in given if key not in read)}` is not a field"
+    if isinstance(read, list):
+        for number, value in enumerate(read):
+            found = _unlike(given[number], value, f"{place}{number}.")
+            if found is not None:
+                return found
+    return f"`{place.rstrip('.')}` is read as {read!r}"
