@@ -12,6 +12,8 @@ is wrong costs time alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sim.model.clock import DELIVERY, INBOX
@@ -21,7 +23,6 @@ from sim.model.switches import adjust
 from sim.reducer.effects import LocalFireSwitch
 from sim.reducer.errors import StepError
 from sim.reducer.events import HostEvent, HostJoined, HostStateChanged, LocalActivate, LocalActivationStarted
-from sim.reducer.payloads import Report
 from sim.reducer.records import HostRecord
 from sim.reducer.reports import remote_event
 from sim.reducer.vectors import HostStep, RolloutStep
@@ -46,10 +47,13 @@ class Foresight:
 
     def arriving(self, phase: int, mail: list[tuple[int, Any]]) -> None:
         """Messages arrive together, each at or from the host of a number."""
-        chain = self._chains.get(phase)
-        if chain is not None:
+        chain_of = self._chains.get(phase)
+        if chain_of is not None:
+            hosts = self.world.hosts
             self._steps.forget()
-            self._follow(chain(self.world.hosts[number], value) for number, value in mail)
+            self._follow(
+                chain_of(hosts[number], [value for _, value in some]) for number, some in groupby(mail, itemgetter(0))
+            )
 
     def joining(self, rollout: Rollout, now: float) -> None:
         """All hosts of a rollout that has just been opened join it. Only the first changes its record."""
@@ -65,10 +69,10 @@ class Foresight:
             self._steps.ahead([RolloutStep(made[0], event) for event in events[1:]])
 
     def _follow(self, chains: Iterable[Chain]) -> None:
-        going = [(chain, step) for chain in chains if (step := next(chain, None)) is not None]
+        going = [(one, step) for one in chains if (step := next(one, None)) is not None]
         while going:
             self._steps.ahead([step for _, step in going])
-            going = [(chain, then) for chain, step in going if (then := _sent(chain, self._made(step))) is not None]
+            going = [(one, then) for one, step in going if (then := _sent(one, self._made(step))) is not None]
 
     def _made(self, step: Step) -> Answer:
         try:
@@ -78,47 +82,50 @@ class Foresight:
         except StepError:
             return None
 
-    def _delivered(self, host: Host, dispatch: tuple[Rollout, str, float | None, bool]) -> Chain:
-        """A dispatch arrives at a host, which begins its switch if it has nothing else to do."""
-        rollout, closure, soak_due_at, _ = dispatch
+    def _delivered(self, host: Host, dispatches: list[tuple[Rollout, str, float | None, bool]]) -> Chain:
+        """Dispatches arrive at a host, which begins the first switch if it has nothing else to do."""
         settings, now = self.world.settings, self.world.clock.now
-        known = host.records.get(rollout.number)
-        release = rollout.release.release
-        if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
-            return
-        if known is not None and known.state != "Pending":
-            record = known
-        else:
-            record = HostRecord(
-                rollout_id=rollout.rollout_id,
-                hostname=host.name,
-                channel=rollout.channel,
-                state="Pending",
+        records: dict[int, HostRecord] = {}
+        busy = bool(host.jobs)
+        for rollout, closure, soak_due_at, _ in dispatches:
+            release = rollout.release.release
+            if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
+                continue
+            record = records.get(rollout.number) or host.records.get(rollout.number)
+            if record is None or record.state == "Pending":
+                record = HostRecord(
+                    rollout_id=rollout.rollout_id,
+                    hostname=host.name,
+                    channel=rollout.channel,
+                    state="Pending",
+                    target_closure=closure,
+                    dispatched_at=now if record is None else record.dispatched_at,
+                    soak_due_at=soak_due_at,
+                    last_event_seq=0 if record is None else record.last_event_seq,
+                )
+            activate = LocalActivate(
+                record.last_event_seq + 1,
+                current_closure_at_dispatch=host.closure,
+                received_at=now,
                 target_closure=closure,
-                dispatched_at=now if known is None else known.dispatched_at,
                 soak_due_at=soak_due_at,
-                last_event_seq=0 if known is None else known.last_event_seq,
             )
-        activate = LocalActivate(
-            record.last_event_seq + 1,
-            current_closure_at_dispatch=host.closure,
-            received_at=now,
-            target_closure=closure,
-            soak_due_at=soak_due_at,
-        )
-        made = yield HostStep(record, activate, rollout.on_health_failure)
-        if made is not None and not host.jobs and any(isinstance(effect, LocalFireSwitch) for effect in made[1]):
-            record = self._ruled(rollout, host, record, activate, made[0])
+            made = yield HostStep(record, activate, rollout.on_health_failure)
+            if made is None:
+                continue
+            record = records[rollout.number] = self._ruled(rollout, host, record, activate, made[0])
+            if busy or not any(isinstance(effect, LocalFireSwitch) for effect in made[1]):
+                continue
+            busy = True
             started = LocalActivationStarted(record.last_event_seq + 1, now, "switch-to-configuration")
-            yield HostStep(record, started, rollout.on_health_failure)
+            made = yield HostStep(record, started, rollout.on_health_failure)
+            if made is not None:
+                records[rollout.number] = self._ruled(rollout, host, record, started, made[0])
 
-    def _reported(self, host: Host, value: Any) -> Chain:
-        """Reports of a host arrive, or a heartbeat, which seldom sets off a step."""
-        if not isinstance(value, list):
-            return
-        reports: list[tuple[Rollout, Report]] = value
+    def _reported(self, host: Host, messages: list[Any]) -> Chain:
+        """Reports of a host arrive, and heartbeats, which seldom set off a step."""
         mirrors: dict[int, HostRecord] = {}
-        for rollout, report in reports:
+        for rollout, report in chain.from_iterable(message for message in messages if isinstance(message, list)):
             mirror = mirrors.get(rollout.number) or rollout.mirrors.get(host.number)
             if mirror is None or report.seq <= mirror.last_event_seq:
                 continue
@@ -140,9 +147,9 @@ class Foresight:
         return adjust(world.rules, record, event, after, rollout.soak_of(host.number)) if world.adjusts else after
 
 
-def _sent(chain: Chain, answer: Answer) -> Step | None:
+def _sent(one: Chain, answer: Answer) -> Step | None:
     """The step with which a chain goes on; None at its end."""
     try:
-        return chain.send(answer)
+        return one.send(answer)
     except StopIteration:
         return None
