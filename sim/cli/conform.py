@@ -6,29 +6,36 @@ import difflib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
 from sim.cli.console import complain_of, put, put_json
-from sim.cli.options import Json
+from sim.cli.options import Json, ReducerCmd, ReducerTimeout, reducer_of
+
+if TYPE_CHECKING:
+    from sim.model.remote import Remote
 
 HELP = """Run conformance vectors against the reducers, the planner and the projection.
 
 VECTORS are files of one JSON case a line, plain or gzipped. The first failures are shown as diffs (- expected,
-+ got); the last line is `N passed, M failed`. Exit code 1 if a case failed, 2 if one cannot be read.
++ got); the last line is `N passed, M failed`. Exit code 1 if a case failed, 2 if one cannot be read. With
+--reducer-cmd a program of yours answers the cases; the README says how it is spoken to.
 
 \b
 Examples:
   nixfleet-sim conform vectors/*.jsonl.gz
   nixfleet-sim conform --json vectors/plan.jsonl
+  nixfleet-sim conform vectors/*.jsonl.gz --reducer-cmd ./my-reducer
 """
 SHOWN = 5
 """Failures and unreadable cases told in full."""
 DIFF_LINES = 60
 """Lines of one diff shown."""
+BATCH, BATCH_BYTES = 100, 1 << 18
+"""Cases, and bytes of cases, that a program is sent at a time."""
 DEEPEST = 100
 """How deep what is compared may nest; no real case comes near."""
 
@@ -37,36 +44,37 @@ class _Unreadable(Exception):
     """A case or the rest of a file cannot be read; the message says why."""
 
 
+class _Case(NamedTuple):
+    """A case: where it stands, what is given, what is expected, and what the project's own reducers answer."""
+
+    file: Path
+    line: int | None
+    given: dict[str, Any]
+    expect: Any
+    ours: Any
+
+
 def conform(
     vectors: Annotated[list[Path], typer.Argument(metavar="VECTORS...", help="Files of cases, .jsonl or .jsonl.gz.")],
+    reducer_cmd: ReducerCmd = None,
+    reducer_timeout: ReducerTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Compare what the vectors expect with what the reducers answer."""
     passed = failed = 0
     failures: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    for file in vectors:
-        cases = 0
-        for line, case in _cases(file):
-            cases += 1
-            try:
-                if isinstance(case, _Unreadable):
-                    raise case
-                expect, got = _answered(case)
-            except _Unreadable as error:
-                problems.append({"file": str(file), "line": line, "message": str(error)})
-                continue
-            if _same(expect, got):
+    with reducer_of(reducer_cmd, reducer_timeout) as reducer:
+        for case, got in _answered(_readable(vectors, problems), reducer):
+            if _same(case.expect, got):
                 passed += 1
                 continue
             failed += 1
             if len(failures) < SHOWN:
-                kind = case["kind"]
-                failures.append({"file": str(file), "line": line, "kind": kind, "expect": expect, "got": got})
+                place = {"file": str(case.file), "line": case.line, "kind": case.given["kind"]}
+                failures.append({**place, "expect": case.expect, "got": got})
                 if not as_json:
                     _show(failures[-1])
-        if not cases:
-            problems.append({"file": str(file), "line": None, "message": "no case in it; expected one a line"})
     if failed > len(failures) and not as_json:
         put(f"... and {failed - len(failures):,} more failed")
         put("")
@@ -76,6 +84,20 @@ def conform(
     else:
         put(f"{passed} passed, {failed} failed")
     raise typer.Exit(2 if problems else 1 if failed else 0)
+
+
+def _readable(vectors: list[Path], problems: list[dict[str, Any]]) -> Iterator[_Case]:
+    """The cases of the files; what cannot be read is a problem."""
+    for file in vectors:
+        cases = 0
+        for line, case in _cases(file):
+            cases += 1
+            try:
+                yield _case(file, line, case)
+            except _Unreadable as error:
+                problems.append({"file": str(file), "line": line, "message": str(error)})
+        if not cases:
+            problems.append({"file": str(file), "line": None, "message": "no case in it; expected one a line"})
 
 
 def _cases(file: Path) -> Iterator[tuple[int | None, Any]]:
@@ -105,11 +127,13 @@ def _decoded(line: bytes) -> Any:
         return _Unreadable(f"expected a JSON object a line: {error}")
 
 
-def _answered(case: Any) -> tuple[Any, Any]:
-    """What a case expects and what it gets."""
+def _case(file: Path, line: int | None, case: Any) -> _Case:
+    """A case that our own reducers can read, whoever is to answer it."""
     from sim.reducer.errors import VectorError
     from sim.reducer.vectors import expected_of
 
+    if isinstance(case, _Unreadable):
+        raise case
     if not isinstance(case, Mapping):
         raise _Unreadable("expected an object")
     if "expect" not in case:
@@ -125,7 +149,29 @@ def _answered(case: Any) -> tuple[Any, Any]:
         got = {"raised": f"{type(error).__name__}: {error}"}
     if _deep([expect, got]):
         raise _Unreadable("nested too deep")
-    return expect, got
+    return _Case(file, line, given, expect, got)
+
+
+def _answered(cases: Iterable[_Case], reducer: Remote | None) -> Iterator[tuple[_Case, Any]]:
+    """What the cases get: from the project's own reducers, or from a program, a batch at a time."""
+    if reducer is None:
+        for case in cases:
+            yield case, case.ours
+        return
+    batch: list[_Case] = []
+    requests: list[bytes] = []
+    for case in cases:
+        batch.append(case)
+        requests.append(json.dumps(case.given, separators=(",", ":")).encode())
+        if len(batch) == BATCH or sum(map(len, requests)) > BATCH_BYTES:
+            yield from zip(batch, _results(reducer, requests), strict=True)
+            batch, requests = [], []
+    if batch:
+        yield from zip(batch, _results(reducer, requests), strict=True)
+
+
+def _results(reducer: Remote, requests: list[bytes]) -> list[Any]:
+    return ["nested too deep" if _deep([result]) else result for result in reducer.program.ask(requests)]
 
 
 def _deep(value: Any) -> bool:

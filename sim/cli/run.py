@@ -11,9 +11,21 @@ import typer
 
 from sim.cli.console import on_terminal, put_json, put_styled, say
 from sim.cli.interrupts import Interrupts
-from sim.cli.options import Json, Quiet, ScenarioFile, Seed, Set, Until, settings
+from sim.cli.options import (
+    Json,
+    Quiet,
+    ReducerCmd,
+    ReducerTimeout,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    reducer_of,
+    settings,
+)
 
 if TYPE_CHECKING:
+    from sim.model.remote import Remote
     from sim.model.run import Progress
     from sim.result import Result
     from sim.scenario.schema import Scenario
@@ -29,6 +41,7 @@ Examples:
   nixfleet-sim run scenario.yaml --seed 7 --set rules.deferred=strict --set hosts.default.reboot.max=8h
   nixfleet-sim run scenario.yaml --until 3d --out results/three-days --events
   nixfleet-sim run scenario.yaml --json | jq '.rollouts[].stalled'
+  nixfleet-sim run scenario.yaml --reducer-cmd './my-reducer --quiet'
 """
 LINTS_SHOWN = 3
 
@@ -55,6 +68,8 @@ def run(
         typer.Option("--out", metavar="DIR", show_default=False, help="Save the summary and the tables there."),
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="Record every single event, for --out.")] = False,
+    reducer_cmd: ReducerCmd = None,
+    reducer_timeout: ReducerTimeout = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -73,7 +88,10 @@ def run(
 
     if out is not None:
         check_target(out)
-    result, stopped = _simulated(loaded, replication, record_events=events and out is not None, quiet=quiet)
+    with reducer_of(reducer_cmd, reducer_timeout) as reducer:
+        result, stopped = _simulated(
+            loaded, replication, reducer, record_events=events and out is not None, quiet=quiet
+        )
     failure = None
     if out is not None:
         try:
@@ -111,7 +129,9 @@ def _show_lints(file: Path, scenario: Scenario) -> None:
     say(f"  {more}see nixfleet-sim check {file}")
 
 
-def _simulated(scenario: Scenario, replication: int, *, record_events: bool, quiet: bool) -> tuple[Result, bool]:
+def _simulated(
+    scenario: Scenario, replication: int, reducer: Remote | None, *, record_events: bool, quiet: bool
+) -> tuple[Result, bool]:
     """The result, and whether there was a Ctrl-C."""
     import sim
     from sim.cli.live import LiveView
@@ -124,5 +144,5 @@ def _simulated(scenario: Scenario, replication: int, *, record_events: bool, qui
             if view is not None:
                 view.look(progress)
 
-        result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
+        result = sim.run(scenario, replication=replication, record_events=record_events, progress=look, reducer=reducer)
     return result, interrupts.asked or result.summary["end"] == "interrupted"

@@ -61,7 +61,7 @@ class Program:
         try:
             words = shlex.split(self.command)
         except ValueError as error:
-            raise ReducerError(f"the reducer {shown(self.command)!r} is no command: {error}") from None
+            raise ReducerError(f"the reducer {_quoted(self.command)} is no command: {error}") from None
         if not words:
             raise ReducerError("the command of the reducer is empty; give a program and its arguments")
         try:
@@ -76,7 +76,7 @@ class Program:
             )
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            raise ReducerError(f"the reducer {shown(words[0])!r} cannot be started: {reason}") from None
+            raise ReducerError(f"the reducer {_quoted(words[0])} cannot be started: {reason}") from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -108,8 +108,8 @@ class Program:
                 self._process.wait(GRACE)
         self._kill()
 
-    def ask(self, cases: Sequence[bytes]) -> list[msgspec.Raw]:
-        """Its results for the cases, each as JSON.
+    def ask(self, cases: Sequence[bytes]) -> list[Any]:
+        """Its results for cases that are JSON, as decoded JSON.
 
         Raises:
             ReducerError: it has not answered, or with something else. It is ended then.
@@ -130,7 +130,7 @@ class Program:
         expected = f'{{"hello":"{HELLO}","version":{VERSION},"name":…}}'
         hello = self._decoded(line, _hello, expected)
         if hello.hello != HELLO:
-            raise self._failed(f"greeted with {shown(hello.hello)!r}; expected {expected}")
+            raise self._failed(f"greeted with {_quoted(hello.hello)}; expected {expected}")
         if hello.version != VERSION:
             raise self._failed(f"speaks version {hello.version} of the protocol; expected version {VERSION}")
         self.name = hello.name or self.command
@@ -185,7 +185,7 @@ class Program:
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
             reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
             raise self._failed(
-                f"wrote {shown(line.decode(errors='replace'), 80)!r}; expected {expected}: {shown(reason)}"
+                f"wrote {_quoted(line.decode(errors='replace'))}; expected {expected}: {shown(reason)}"
             ) from None
 
     # -- its end
@@ -193,12 +193,14 @@ class Program:
     def _died(self) -> ReducerError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
+        with contextlib.suppress(BlockingIOError):
+            self._unread += os.read(self._out, _CHUNK)
+        wrote = f" wrote {_quoted(self._unread.decode(errors='replace'))} and" if self._unread else ""
         code = self._process.returncode
         if code is None:
-            return self._failed("closed its standard output before it had answered")
-        if code < 0:
-            return self._failed(f"was ended by {_signal(-code)} before it had answered")
-        return self._failed(f"ended with exit code {code} before it had answered")
+            return self._failed(f"{wrote} closed its standard output before it had answered".lstrip())
+        how = f"was ended by {_signal(-code)}" if code < 0 else f"ended with exit code {code}"
+        return self._failed(f"{wrote} {how} before it had answered".lstrip())
 
     def _failed(self, what: str, *more: str) -> ReducerError:
         """End the program, and say what it did wrong, with its last words."""
@@ -206,7 +208,7 @@ class Program:
         words = [line for line in self._said.decode(errors="replace").splitlines() if line.strip()][-LAST_WORDS:]
         if words:
             more = (*more, "its last words on standard error:", *(f"  {shown(line)}" for line in words))
-        return ReducerError(f"the reducer {shown(self.command)!r} {what}", *more)
+        return ReducerError(f"the reducer {_quoted(self.command)} {what}", *more)
 
     def _kill(self) -> None:
         process = self._process
@@ -227,6 +229,10 @@ class Program:
         while chunk := os.read(pipe, _CHUNK):
             self._said += chunk
             del self._said[:-4096]
+
+
+def _quoted(text: str) -> str:
+    return f"'{shown(text.rstrip(), 80)}'"
 
 
 def _signal(number: int) -> str:

@@ -6,6 +6,7 @@ the same step finds the answer there. The request itself, to the byte, is what t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,7 +57,7 @@ class Remote:
 
     def __init__(self, program: Program):
         self.program = program
-        self._ready: dict[bytes, msgspec.Raw] = {}
+        self._ready: dict[bytes, Any] = {}
         self._read: dict[bytes, Any] = {}
         """What is ready and has been read: whoever said it is likely looks at it, too."""
 
@@ -77,10 +78,9 @@ class Remote:
             some = requests[first : first + MOST]
             self._ready.update(zip(some, self.program.ask(some), strict=True))
 
-    def answer(self, request: bytes) -> msgspec.Raw:
-        """What the program makes of a step; both as JSON."""
-        ready = self._ready.get(request)
-        return self.program.ask([request])[0] if ready is None else ready
+    def answer(self, request: bytes) -> Any:
+        """What the program makes of a step that is JSON, as decoded JSON."""
+        return self._ready[request] if request in self._ready else self.program.ask([request])[0]
 
     def host_step(self, record: HostRecord, event: HostEvent, on_health_failure: HealthPolicy) -> HostAnswer:
         """See `sim.reducer.protocol.Steps`."""
@@ -114,10 +114,9 @@ class Remote:
         if request in self._ready:
             self._read[request] = found
 
-    def _result(self, step: Step, raw: msgspec.Raw, form: type[Any]) -> Any:
+    def _result(self, step: Step, given: Any, form: type[Any]) -> Any:
         """A result as `form`, or the error with which the step is refused."""
         try:
-            given = msgspec.json.decode(raw)
             if isinstance(given, dict) and given.keys() == {"error"}:
                 kind = given["error"]
                 if isinstance(kind, str) and kind in KINDS:
@@ -131,8 +130,7 @@ class Remote:
         except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
             record = step.state if isinstance(step, HostStep) else step.record
             raise ReducerError(
-                f"{what_step(record, step.event)} came to {shown(bytes(raw).decode(errors='replace'))}",
-                shown(str(error)),
+                f"{what_step(record, step.event)} came to {shown(json.dumps(given))}", shown(str(error))
             ) from None
         return result
 

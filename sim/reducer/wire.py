@@ -6,6 +6,8 @@ program is `serve`, and who starts one is `sim.model.program`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 HELLO = "nixfleet-reducer"
@@ -31,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     """What the cases of the batch with this id come to, in order."""
 
     id: int
-    results: list[msgspec.Raw]
+    results: list[Any]
 
 
 def shown(text: str, most: int = 200) -> str:
