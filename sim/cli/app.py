@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import bench, capacity, check, compare, conform, replicate, report, run, start, sweep, trace
+from sim.cli import bench, capacity, check, compare, conform, diff_reducer, replicate, report, run, start, sweep, trace
 
 
 class _Commands(TyperGroup):
@@ -70,6 +70,9 @@ app.command("check", help=check.HELP, short_help="Look for what is wrong or odd 
     check.check
 )
 app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
+app.command("diff-reducer", help=diff_reducer.HELP, short_help="Where does a reducer of your own differ from ours?")(
+    diff_reducer.diff_reducer
+)
 app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
     replicate.replicate
 )

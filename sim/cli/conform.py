@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import json
 import zlib
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 import typer
 
 from sim.cli.console import complain_of, put, put_json
+from sim.cli.json_diff import deep, json_diff, same
 from sim.cli.options import Json, ReducerCmd, ReducerTimeout, reducer_of
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ Examples:
 """
 SHOWN = 5
 """Failures and unreadable cases told in full."""
-DIFF_LINES = 60
-"""Lines of one diff shown."""
 BATCH, BATCH_BYTES = 100, 1 << 18
 """Cases, and bytes of cases, that a program is sent at a time."""
-DEEPEST = 100
-"""How deep what is compared may nest; no real case comes near."""
 
 
 class _Unreadable(Exception):
@@ -66,7 +62,7 @@ def conform(
     problems: list[dict[str, Any]] = []
     with reducer_of(reducer_cmd, reducer_timeout) as reducer:
         for case, got in _answered(_readable(vectors, problems), reducer):
-            if _same(case.expect, got):
+            if same(case.expect, got):
                 passed += 1
                 continue
             failed += 1
@@ -147,7 +143,7 @@ def _case(file: Path, line: int | None, case: Any) -> _Case:
     except Exception as error:
         # the reducers never raise by contract: one that does has failed the case, not the command
         got = {"raised": f"{type(error).__name__}: {error}"}
-    if _deep([expect, got]):
+    if deep([expect, got]):
         raise _Unreadable("nested too deep")
     return _Case(file, line, given, expect, got)
 
@@ -171,49 +167,14 @@ def _answered(cases: Iterable[_Case], reducer: Remote | None) -> Iterator[tuple[
 
 
 def _results(reducer: Remote, requests: list[bytes]) -> list[Any]:
-    return ["nested too deep" if _deep([result]) else result for result in reducer.program.ask(requests)]
-
-
-def _deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = [part.values() if isinstance(part, dict) else part for part in level]
-        level = [part for parts in inner for part in parts if isinstance(part, dict | list | tuple)]
-        if not level:
-            return False
-    return True
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equality of decoded JSON: numbers by value, and neither true nor false is one."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
+    return ["nested too deep" if deep(result) else result for result in reducer.program.ask(requests)]
 
 
 def _show(failure: dict[str, Any]) -> None:
     put(f"{failure['file']}:{failure['line']}: {failure['kind']} failed (- expected, + got)")
-    one, other = (json.dumps(_plain(failure[key]), indent=2, sort_keys=True).splitlines() for key in ("expect", "got"))
-    # the two heading lines of a unified diff would say what is said above
-    diff = list(difflib.unified_diff(one, other, lineterm=""))[2:]
-    for line in diff[:DIFF_LINES]:
+    for line in json_diff(failure["expect"], failure["got"]):
         put(f"  {line}")
-    if len(diff) > DIFF_LINES:
-        put(f"  ... and {len(diff) - DIFF_LINES:,} more lines")
     put("")
-
-
-def _plain(value: Any) -> Any:
-    """With 1 for 1.0, so that equal numbers do not show up in a diff."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _complain(problems: list[dict[str, Any]]) -> None:

@@ -25,8 +25,8 @@ from sim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sim.model.remote import Remote
     from sim.model.run import Progress
+    from sim.reducer.protocol import Steps
     from sim.result import Result
     from sim.scenario.schema import Scenario
 
@@ -80,7 +80,7 @@ def run(
 
     loaded = load(scenario, changes)
     if not quiet:
-        _show_lints(scenario, loaded)
+        show_lints(scenario, loaded)
         if events and out is None:
             say("Note: --events records for --out DIR, and there is none")
 
@@ -89,9 +89,7 @@ def run(
     if out is not None:
         check_target(out)
     with reducer_of(reducer_cmd, reducer_timeout) as reducer:
-        result, stopped = _simulated(
-            loaded, replication, reducer, record_events=events and out is not None, quiet=quiet
-        )
+        result, stopped = simulated(loaded, replication, reducer, record_events=events and out is not None, quiet=quiet)
     failure = None
     if out is not None:
         try:
@@ -113,7 +111,8 @@ def run(
         raise typer.Exit(130)
 
 
-def _show_lints(file: Path, scenario: Scenario) -> None:
+def show_lints(file: Path, scenario: Scenario) -> None:
+    """Say in short what is odd about a scenario."""
     from sim.result.words import counted
     from sim.scenario.lints import lint_scenario
 
@@ -129,8 +128,8 @@ def _show_lints(file: Path, scenario: Scenario) -> None:
     say(f"  {more}see nixfleet-sim check {file}")
 
 
-def _simulated(
-    scenario: Scenario, replication: int, reducer: Remote | None, *, record_events: bool, quiet: bool
+def simulated(
+    scenario: Scenario, replication: int, reducer: Steps | None, *, record_events: bool, quiet: bool
 ) -> tuple[Result, bool]:
     """The result, and whether there was a Ctrl-C."""
     import sim

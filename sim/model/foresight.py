@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from sim.model.clock import DELIVERY, INBOX
 from sim.model.control_plane import STOPPING, too_old
-from sim.model.remote import Foresighted, Step
+from sim.model.remote import Answer, Foresighted, Step
 from sim.model.switches import adjust
 from sim.reducer.effects import LocalFireSwitch
-from sim.reducer.errors import StepError
 from sim.reducer.events import HostEvent, HostJoined, HostStateChanged, LocalActivate, LocalActivationStarted
 from sim.reducer.records import HostRecord
 from sim.reducer.reports import remote_event
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from sim.model.rollouts import Rollout
     from sim.model.world import World
 
-Answer = tuple[Any, Any] | None
-"""The record after a step and its effects; None if it was refused."""
 Chain = Generator[Step, Answer, None]
 
 
@@ -63,24 +60,19 @@ class Foresight:
         events = [HostJoined(rollout.rollout_id, names[host], max(0, waves[host]), now) for host in rollout.hosts]
         self._steps.forget()
         first = RolloutStep(rollout.record, events[0])
-        self._steps.ahead([first])
-        made = self._made(first)
+        [made] = self._steps.ahead([first])
         if made is not None:
             self._steps.ahead([RolloutStep(made[0], event) for event in events[1:]])
 
     def _follow(self, chains: Iterable[Chain]) -> None:
         going = [(one, step) for one in chains if (step := next(one, None)) is not None]
         while going:
-            self._steps.ahead([step for _, step in going])
-            going = [(one, then) for one, step in going if (then := _sent(one, self._made(step))) is not None]
-
-    def _made(self, step: Step) -> Answer:
-        try:
-            if isinstance(step, HostStep):
-                return self._steps.host_step(step.state, step.event, step.on_health_failure)
-            return self._steps.rollout_step(step.record, step.event)
-        except StepError:
-            return None
+            answers = self._steps.ahead([step for _, step in going])
+            going = [
+                (one, then)
+                for (one, _), answer in zip(going, answers, strict=True)
+                if (then := _sent(one, answer)) is not None
+            ]
 
     def _delivered(self, host: Host, dispatches: list[tuple[Rollout, str, float | None, bool]]) -> Chain:
         """Dispatches arrive at a host, which begins the first switch if it has nothing else to do."""

@@ -26,6 +26,8 @@ MOST = 500
 """Cases of one batch: more would make it no cheaper."""
 
 Step = HostStep | RolloutStep
+Answer = tuple[Any, Sequence[Any]] | None
+"""The record after a step and its effects; None if it is refused."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,8 +49,8 @@ class Foresighted(Steps, Protocol):
         """What was said to be likely and has not been made is not likely any more."""
         ...
 
-    def ahead(self, steps: Sequence[Step]) -> None:
-        """These steps are likely to be made soon."""
+    def ahead(self, steps: Sequence[Step]) -> list[Answer]:
+        """What will come of these steps, which are likely to be made soon; None where one is refused."""
         ...
 
 
@@ -71,8 +73,13 @@ class Remote:
         self._ready.clear()
         self._read.clear()
 
-    def ahead(self, steps: Sequence[Step]) -> None:
+    def ahead(self, steps: Sequence[Step]) -> list[Answer]:
         """See `Foresighted`."""
+        self.prepare(steps)
+        return [answer_of(self, step) for step in steps]
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Ask for the steps in as few batches as can be, and keep what comes back until it is asked for."""
         requests = [_encoder.encode(step) for step in steps]
         for first in range(0, len(requests), MOST):
             some = requests[first : first + MOST]
@@ -133,6 +140,16 @@ class Remote:
                 f"{what_step(record, step.event)} came to {shown(json.dumps(given))}", shown(str(error))
             ) from None
         return result
+
+
+def answer_of(reducer: Steps, step: Step) -> Answer:
+    """What a reducer makes of a step; None if it refuses it."""
+    try:
+        if isinstance(step, HostStep):
+            return reducer.host_step(step.state, step.event, step.on_health_failure)
+        return reducer.rollout_step(step.record, step.event)
+    except StepError:
+        return None
 
 
 def _unlike(given: Any, read: Any, place: str) -> str | None:
