@@ -1,7 +1,7 @@
 """A reducer that is a program of its own: started, spoken to, and ended (spec page 10, The reducer protocol).
 
 A program may hang, die, or say anything. Whatever it does is a `ReducerError` with its last words on standard error;
-nothing here waits longer than the time limit, and none of its processes outlives it.
+nothing here waits longer than the time limit, and what is ended here ends with all that it has started.
 """
 
 from __future__ import annotations
@@ -112,8 +112,10 @@ class Program:
         """Its results for cases that are JSON, as decoded JSON.
 
         Raises:
-            ReducerError: it has not answered, or with something else. It is ended then.
+            ReducerError: it has not answered, or with something else, and is ended; or it has ended before.
         """
+        if self._process.returncode is not None:
+            raise ReducerError(f"the reducer {_quoted(self.command)} has ended and can be asked no more")
         self.batches += 1
         self.cases += len(cases)
         number = self.batches

@@ -54,7 +54,7 @@ class Checked:
                 what = steps.__name__ if isinstance(steps, type) else type(steps).__name__
                 raise ReducerError(
                     f"the reducer, of type {what}, has no method {name}",
-                    "sim.reducer.protocol says what one needs; class Mine(sim.reducer.BuiltIn) has it all",
+                    "derive it from sim.reducer.protocol.BuiltIn, which has all that one needs",
                 )
         self._steps = steps
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sim.model import run as simulate
 from sim.model.recording import Recording
+from sim.reducer.errors import ReducerError
 from sim.result import frames
 from sim.result.summary import summary as summarise
 from sim.result.tracks import Tracks, tracks
@@ -33,14 +34,13 @@ class Result:
         scenario: Scenario,
         summary: Callable[[], dict[str, Any]],
         frame: Callable[[str], pd.DataFrame | None],
-        reducer: Steps | None = None,
+        reducer: Steps | str | None = None,
     ):
-        """`frame` gives the frame of a name, or None where it was not recorded. See `from_recording`,
-        `sim.result.read`."""
+        """`frame` gives the frame of a name, or None where it was not recorded; `reducer` is what made the steps in
+        place of the project's own, or only its name. See `from_recording`, `sim.result.read`."""
         self.scenario = scenario
         """The scenario as it was run, every setting in place."""
-        self.reducer = reducer
-        """What made the steps in place of the project's own reducer, if anything did."""
+        self._reducer = reducer
         self._make_summary = summary
         self._make_frame = frame
         self._summary: dict[str, Any] | None = None
@@ -109,17 +109,36 @@ class Result:
 
     @property
     def events(self) -> pd.DataFrame:
-        """Everything that happened, in order. Where it was not recorded the run is repeated, which takes its time."""
+        """Everything that happened, in order. Where it was not recorded the run is repeated, which takes its time.
+
+        Raises:
+            ReducerError: it cannot be repeated, because a reducer that is not at hand made its steps.
+        """
         if not self.has_events:
+            reducer = self._reducer
+            if isinstance(reducer, str):
+                raise ReducerError(
+                    f"the events of this run were not recorded, and {reducer!r}, which made its steps, is not at hand "
+                    "to repeat it",
+                    "run it again with the events recorded: --events",
+                )
             again = run(
                 self.scenario,
                 replication=self.summary["replication"],
                 record_events=True,
                 seed=self.summary["seed"],
-                reducer=self.reducer,
+                reducer=reducer,
             )
             self._frames["events"] = again.events
         return self._frames["events"]
+
+    @property
+    def reducer(self) -> str | None:
+        """The name of what made the steps in place of the project's own reducer; None if nothing did."""
+        reducer = self._reducer
+        if reducer is None or isinstance(reducer, str):
+            return reducer
+        return str(getattr(reducer, "name", type(reducer).__name__))
 
     @property
     def has_events(self) -> bool:
