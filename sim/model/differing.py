@@ -69,6 +69,10 @@ class Differing:
         self._theirs.prepare(steps)
         return [answer_of(self._ours, step) for step in steps]
 
+    def while_waiting(self, look: Callable[[], None]) -> None:
+        """See `sim.model.remote.Foresighted`."""
+        self._theirs.while_waiting(look)
+
     def host_step(self, record: HostRecord, event: HostEvent, on_health_failure: HealthPolicy) -> HostAnswer:
         """See `sim.reducer.protocol.Steps`."""
         self._compare(HostStep(record, event, on_health_failure))

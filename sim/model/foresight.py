@@ -39,7 +39,7 @@ class Foresight:
 
     def __init__(self, world: World, steps: Foresighted):
         self.world = world
-        self._steps = steps
+        self.steps = steps
         self._chains: dict[int, Callable[[Host, Any], Chain]] = {DELIVERY: self._delivered, INBOX: self._reported}
 
     def arriving(self, phase: int, mail: list[tuple[int, Any]]) -> None:
@@ -47,7 +47,7 @@ class Foresight:
         chain_of = self._chains.get(phase)
         if chain_of is not None:
             hosts = self.world.hosts
-            self._steps.forget()
+            self.steps.forget()
             self._follow(
                 chain_of(hosts[number], [value for _, value in some]) for number, some in groupby(mail, itemgetter(0))
             )
@@ -58,16 +58,16 @@ class Foresight:
             return
         names, waves = self.world.fleet.names, rollout.wave_of
         events = [HostJoined(rollout.rollout_id, names[host], max(0, waves[host]), now) for host in rollout.hosts]
-        self._steps.forget()
+        self.steps.forget()
         first = RolloutStep(rollout.record, events[0])
-        [made] = self._steps.ahead([first])
+        [made] = self.steps.ahead([first])
         if made is not None:
-            self._steps.ahead([RolloutStep(made[0], event) for event in events[1:]])
+            self.steps.ahead([RolloutStep(made[0], event) for event in events[1:]])
 
     def _follow(self, chains: Iterable[Chain]) -> None:
         going = [(one, step) for one in chains if (step := next(one, None)) is not None]
         while going:
-            answers = self._steps.ahead([step for _, step in going])
+            answers = self.steps.ahead([step for _, step in going])
             going = [
                 (one, then)
                 for (one, _), answer in zip(going, answers, strict=True)

@@ -12,7 +12,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from select import POLLIN, POLLOUT, poll
 from threading import Thread
 from typing import Any, Self
@@ -30,6 +30,9 @@ LAST_WORDS = 5
 """Lines of its standard error that are shown."""
 GRACE = 1.0
 """Seconds that a program has to end by itself once its input has ended."""
+
+LOOK_EVERY = 0.1
+"""Seconds between two calls of `while_waiting`."""
 
 _CHUNK = 1 << 16
 _encoder = msgspec.json.Encoder()
@@ -54,6 +57,8 @@ class Program:
         """How many batches it has answered."""
         self.cases = 0
         """How many cases were in them."""
+        self.while_waiting: Callable[[], None] = _nothing
+        """Called every so often while an answer is awaited; what it raises ends the waiting."""
         self._unread = bytearray()
         self._said = bytearray()
 
@@ -164,8 +169,11 @@ class Program:
         return answer
 
     def _waited(self, pipes: poll, until: float) -> list[tuple[int, int]]:
-        left = until - time.monotonic()
-        ready = pipes.poll(left * 1000.0) if left > 0.0 else []
+        ready: list[tuple[int, int]] = []
+        while not ready and (left := until - time.monotonic()) > 0.0:
+            ready = pipes.poll(min(left, LOOK_EVERY) * 1000.0)
+            if not ready:
+                self.while_waiting()
         if not ready:
             raise self._failed(
                 f"did not answer within {self.timeout:g} s", "does it flush its output after every line?"
@@ -231,6 +239,10 @@ class Program:
         while chunk := os.read(pipe, _CHUNK):
             self._said += chunk
             del self._said[:-4096]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _quoted(text: str) -> str:

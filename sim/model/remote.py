@@ -7,7 +7,7 @@ the same step finds the answer there. The request itself, to the byte, is what t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -53,6 +53,10 @@ class Foresighted(Steps, Protocol):
         """What will come of these steps, which are likely to be made soon; None where one is refused."""
         ...
 
+    def while_waiting(self, look: Callable[[], None]) -> None:
+        """Call `look` every so often while an answer is awaited; what it raises ends the waiting."""
+        ...
+
 
 class Remote:
     """The steps that a program makes."""
@@ -77,6 +81,10 @@ class Remote:
         """See `Foresighted`."""
         self.prepare(steps)
         return [answer_of(self, step) for step in steps]
+
+    def while_waiting(self, look: Callable[[], None]) -> None:
+        """See `Foresighted`."""
+        self.program.while_waiting = look
 
     def prepare(self, steps: Sequence[Step]) -> None:
         """Ask for the steps in as few batches as can be, and keep what comes back until it is asked for."""

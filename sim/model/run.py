@@ -219,6 +219,8 @@ def _advance(world: World, view: Progress, progress: Callable[[Progress], None] 
             progress(view)
             look_at = time.monotonic() + 0.1
 
+    if world.foresight is not None:
+        world.foresight.steps.while_waiting(look)
     try:
         world.clock.run(world.scenario.until, look)
     except KeyboardInterrupt:
