@@ -35,10 +35,13 @@ def deep(value: Any) -> bool:
 
 
 def json_diff(one: Any, other: Any, context: int = 3) -> list[str]:
-    """The lines of a unified diff, the last of which may say how many more there are."""
+    """The lines of a unified diff, the last of which may say how many more there are; without context only what was
+    taken away and added."""
     before, after = (json.dumps(_plain(value), indent=2, sort_keys=True).splitlines() for value in (one, other))
     # the two heading lines of a unified diff say nothing here
     lines = list(difflib.unified_diff(before, after, lineterm="", n=context))[2:]
+    if not context:
+        lines = [line for line in lines if not line.startswith("@@")]
     if len(lines) > DIFF_LINES:
         return [*lines[:DIFF_LINES], f"... and {len(lines) - DIFF_LINES:,} more lines"]
     return lines

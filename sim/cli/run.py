@@ -83,6 +83,8 @@ def run(
         show_lints(scenario, loaded)
         if events and out is None:
             say("Note: --events records for --out DIR, and there is none")
+        if reducer_cmd is not None and loaded.fidelity == "events":
+            say("Note: what the project's own reducer would not act on is left out; --fidelity full makes every step")
 
     from sim.result import ResultError, check_target, save
 

@@ -1,8 +1,8 @@
 """The project's reducer as a program: `python -m sim.reducer.serve` (spec page 10, The reducer protocol).
 
-The other side of the protocol for who writes a program of their own, and a yardstick for it. Reads batches from
-standard input and answers them on standard output until the input ends. A line that is no batch, or a case that makes
-no sense, ends it with a message on standard error and exit code 2.
+The other side of the protocol for who writes a program of their own, and a yardstick for it; `main(mine)` makes such a
+program of a reducer in Python. Reads batches from standard input and answers them on standard output until the input
+ends. A line that is no batch, or a case that makes no sense, ends it with a message on standard error and exit code 2.
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ def serve(lines: Iterable[bytes], write: Callable[[bytes], object], reducer: Red
     """
     for number, line in enumerate(lines, 1):
         try:
-            write((_batch_answered(line, reducer) if number > 1 else _greeted(line)) + b"\n")
+            write((_batch_answered(line, reducer) if number > 1 else _greeted(line, reducer)) + b"\n")
         except (BadLine, VectorError) as error:
             raise BadLine(f"line {number}: {error}") from None
 
 
-def _greeted(line: bytes) -> bytes:
+def _greeted(line: bytes, reducer: Reducer) -> bytes:
     expected = f'expected {{"hello":"{HELLO}","version":{VERSION}}}'
     given = _decoded(line, _hello, expected)
     if given.hello != HELLO:
         raise BadLine(f"{expected}, got another hello: {shown(given.hello)!r}")
     if given.version != VERSION:
         raise BadLine(f"version {given.version} of the protocol is asked for; this program speaks version {VERSION}")
-    return _encoder.encode(Hello(HELLO, VERSION, f"nixfleet-sim {sim.__version__}"))
+    name = f"nixfleet-sim {sim.__version__}" if reducer is BUILT_IN else type(reducer).__name__
+    return _encoder.encode(Hello(HELLO, VERSION, name))
 
 
 def _batch_answered(line: bytes, reducer: Reducer) -> bytes:
@@ -84,7 +85,7 @@ def _decoded(line: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Any], expe
         raise BadLine(f"{expected}: {error}") from None
 
 
-def main() -> int:
+def main(reducer: Reducer = BUILT_IN) -> int:
     """The program; its exit code."""
     out = sys.stdout.buffer
 
@@ -93,7 +94,7 @@ def main() -> int:
         out.flush()
 
     try:
-        serve(sys.stdin.buffer, write)
+        serve(sys.stdin.buffer, write, reducer)
     except BadLine as error:
         print(f"sim.reducer.serve: {shown(str(error), 1000)}", file=sys.stderr)
         return 2

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sim.reducer.effects import RecordTransition
 from sim.reducer.protocol import BuiltIn
-from sim.reducer.serve import serve
+from sim.reducer.serve import main
 
 
 class Mistaken(BuiltIn):
@@ -29,10 +29,5 @@ class Mistaken(BuiltIn):
         return after, effects
 
 
-def write(line):
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
-
-
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, write, Mistaken(sys.argv[1]))
+    sys.exit(main(Mistaken(sys.argv[1])))
