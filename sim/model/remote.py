@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
-from sim.model.program import Program
 from sim.reducer.checked import HostAnswer, RolloutAnswer, makes_sense_host, makes_sense_rollout, what_step
 from sim.reducer.effects import HostEffect, RolloutEffect
 from sim.reducer.errors import KINDS, ReducerError, StepError
@@ -21,6 +20,9 @@ from sim.reducer.protocol import Steps
 from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
 from sim.reducer.vectors import HostStep, RolloutStep
 from sim.reducer.wire import shown
+
+if TYPE_CHECKING:
+    from sim.model.program import Program  # which not every run has to load
 
 MOST = 500
 """Cases of one batch: more would make it no cheaper."""

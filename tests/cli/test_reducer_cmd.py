@@ -27,7 +27,7 @@ def mistaken(how: str) -> str:
 
 
 def test_a_run_by_the_projects_own_is_the_same(cli, small: Path) -> None:
-    code, out, err = cli("run", small, "--json", "--reducer-cmd", SERVE)
+    code, out, err = cli("run", small, "--json", "--quiet", "--reducer-cmd", SERVE)
     assert (code, err) == (0, "")
     expected = json.loads(cli("run", small, "--json").out)
     assert json.loads(out) | {"wall_s": 0} == expected | {"wall_s": 0}
