@@ -116,6 +116,7 @@ def _simulated(
     if isinstance(steps, Foresighted):
         world.foresight = Foresight(world, steps)
         world.clock.before_mail = world.foresight.arriving
+        world.clock.before_events = world.foresight.falling_due
     end = _advance(world, Progress(world), progress)
     recording = _record(world, seed, replication, end)
     _take_apart(world)

@@ -117,8 +117,9 @@ class World:
         first_up, first_end = luck.first_stays(purpose, spec, probe, begin_up=self.settings.phases == "zero")
         return Stays(spec, draw, first_up[host], first_end[host])
 
-    def make_runs(self, host: Host, rollout: Rollout, probe: Probe) -> ProbeRuns:
-        """The runs of one probe, with everything that can make one fail."""
+    def make_runs(self, host: Host, rollout: Rollout, probe: Probe, completed_at: float | None) -> ProbeRuns:
+        """The runs of one probe after an activation that was completed at some time (s), with everything that can make
+        one fail."""
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
         service = None
         if probe.outage is not None:
@@ -136,7 +137,6 @@ class World:
         defect_at = None
         defect = rollout.release.release.defect
         if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
-            completed_at = host.records[rollout.number].activation_completed_at
             onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
             defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
