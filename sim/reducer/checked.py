@@ -129,20 +129,9 @@ def makes_sense_host(
     Raises:
         ReducerError: it cannot.
     """
-    about = what_step(record, event)
-    for field in ("rollout_id", "hostname", "channel", "target_closure"):
-        if getattr(after, field) != getattr(record, field):
-            raise ReducerError(f"{about} changed `{field}`, which no event changes")
-    local = type(event).__name__.startswith("Local")
-    for effect in effects:
-        if not isinstance(effect, _AGENTS if local else _PLANES):
-            side, other = ("an agent", "the control plane") if local else ("the control plane", "an agent")
-            raise ReducerError(f"{about} gave {type(effect).__name__}, which is for {other} to do and not for {side}")
-        if getattr(effect, "rollout_id", record.rollout_id) != record.rollout_id:
-            raise ReducerError(f"{about} gave a {type(effect).__name__} of another rollout")
-        if getattr(effect, "host", record.hostname) != record.hostname:
-            raise ReducerError(f"{about} gave a {type(effect).__name__} of another host")
-    _told_once(about, record, after, [one for one in effects if isinstance(one, RecordTransition)])
+    problem = _problem_of_host(record, event, after, effects) or _problem_of_moves(record, after, effects)
+    if problem is not None:
+        raise ReducerError(f"{what_step(record, event)} {problem}")
     return after, effects
 
 
@@ -154,32 +143,59 @@ def makes_sense_rollout(
     Raises:
         ReducerError: it cannot.
     """
-    about = what_step(record, event)
-    for field in ("rollout_id", "channel", "target_ref", "opened_at"):
-        if getattr(after, field) != getattr(record, field):
-            raise ReducerError(f"{about} changed `{field}`, which no event changes")
-    for effect in effects:
-        if effect.rollout_id != record.rollout_id:
-            raise ReducerError(f"{about} gave a {type(effect).__name__} of another rollout")
-        if isinstance(effect, UpdateCurrentWave) and not isinstance(event, WaveAdvanced):
-            raise ReducerError(f"{about} gave UpdateCurrentWave, which belongs to WaveAdvanced alone")
-    if after.current_wave != record.current_wave and not isinstance(event, WaveAdvanced):
-        raise ReducerError(f"{about} changed `current_wave`, which only WaveAdvanced does")
-    _told_once(about, record, after, [one for one in effects if isinstance(one, RecordRolloutTransition)])
+    problem = _problem_of_rollout(record, event, after, effects) or _problem_of_moves(record, after, effects)
+    if problem is not None:
+        raise ReducerError(f"{what_step(record, event)} {problem}")
     return after, effects
 
 
-def _told_once(
-    about: str,
+def _problem_of_host(
+    record: HostRecord, event: HostEvent, after: HostRecord, effects: Sequence[HostEffect]
+) -> str | None:
+    for field in ("rollout_id", "hostname", "channel", "target_closure"):
+        if getattr(after, field) != getattr(record, field):
+            return f"changed `{field}`, which no event changes"
+    local = type(event).__name__.startswith("Local")
+    for effect in effects:
+        name = type(effect).__name__
+        if not isinstance(effect, _AGENTS if local else _PLANES):
+            side, other = ("an agent", "the control plane") if local else ("the control plane", "an agent")
+            return f"gave {name}, which is for {other} to do and not for {side}"
+        if getattr(effect, "rollout_id", record.rollout_id) != record.rollout_id:
+            return f"gave a {name} of another rollout"
+        if getattr(effect, "host", record.hostname) != record.hostname:
+            return f"gave a {name} of another host"
+    return None
+
+
+def _problem_of_rollout(
+    record: RolloutRecord, event: RolloutEvent, after: RolloutRecord, effects: Sequence[RolloutEffect]
+) -> str | None:
+    for field in ("rollout_id", "channel", "target_ref", "opened_at"):
+        if getattr(after, field) != getattr(record, field):
+            return f"changed `{field}`, which no event changes"
+    for effect in effects:
+        if effect.rollout_id != record.rollout_id:
+            return f"gave a {type(effect).__name__} of another rollout"
+        if isinstance(effect, UpdateCurrentWave) and not isinstance(event, WaveAdvanced):
+            return "gave UpdateCurrentWave, which belongs to WaveAdvanced alone"
+    if after.current_wave != record.current_wave and not isinstance(event, WaveAdvanced):
+        return "changed `current_wave`, which only WaveAdvanced does"
+    return None
+
+
+def _problem_of_moves(
     record: HostRecord | RolloutRecord,
     after: HostRecord | RolloutRecord,
-    told: Sequence[RecordTransition | RecordRolloutTransition],
-) -> None:
+    effects: Sequence[HostEffect] | Sequence[RolloutEffect],
+) -> str | None:
     """A change of state, and nothing else, is told by one transition."""
     moved = [] if after.state == record.state else [(record.state, after.state)]
+    told = [one for one in effects if isinstance(one, RecordTransition | RecordRolloutTransition)]
     said = [(one.from_, one.to) for one in told]
     if said != moved:
         made, gave = (", ".join(f"{a} -> {b}" for a, b in moves) or "none" for moves in (moved, said))
-        raise ReducerError(f"{about} changed its state ({made}) otherwise than its transitions say ({gave})")
+        return f"changed its state ({made}) otherwise than its transitions say ({gave})"
     if not all(isfinite(one.at) for one in told):
-        raise ReducerError(f"{about} gave a transition at no time")
+        return "gave a transition at no time"
+    return None
