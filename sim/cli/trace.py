@@ -76,7 +76,7 @@ def trace(
         rollouts_of(result, host, rollout)
     except UnknownName as error:
         raise Refused(f"{directory}: {error}") from error
-    if not quiet and not result.has_events:
+    if not quiet and not result.has_events and result.reducer is None:
         say(f"{directory} holds no events: repeating the run (save it with --events to be spared this)")
     events = events_of(result, host, rollout)
     said = sentences(result, host, rollout)

@@ -33,6 +33,25 @@ def test_a_run_by_the_projects_own_is_the_same(cli, small: Path) -> None:
     assert json.loads(out) | {"wall_s": 0} == expected | {"wall_s": 0}
 
 
+def test_a_saved_run_of_another_reducer_is_not_repeated_by_ours(cli, small: Path, tmp_path: Path) -> None:
+    command = mistaken("soak one second later")
+    without, with_events = tmp_path / "without", tmp_path / "with"
+    assert cli("run", small, "--quiet", "--out", without, "--reducer-cmd", command).code == 0
+    code, out, err = cli("run", small, "--out", with_events, "--events", "--reducer-cmd", command)
+    assert code == 0
+    assert err.startswith("Note: what the project's own reducer would not act on is left out; --fidelity full")
+    assert cli("trace", with_events, "stable-3").code == 0
+    code, out, err = cli("trace", without, "stable-3")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        (
+            "Error: the events of this run were not recorded, and 'Mistaken', which made its steps, is not at hand to "
+            "repeat it"
+        ),
+        "  run it again with the events recorded: --events",
+    ]
+
+
 def test_vectors_of_every_kind(cli) -> None:
     assert cli("conform", *VECTORS, "--reducer-cmd", SERVE) == (0, "2348 passed, 0 failed\n", "")
 
