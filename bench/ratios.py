@@ -11,12 +11,14 @@ import argparse
 import os
 import resource
 import shlex
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -104,6 +106,32 @@ def finished(scenario: Scenario, reducer: Steps | None = None) -> Result:
 def whole_run(scenario: Scenario) -> float:
     """Wall seconds from the loaded scenario to the finished Result."""
     return seconds(lambda: finished(scenario))
+
+
+def log_of(scenario: Scenario, path: Path) -> int:
+    """Write the event log of a run; how many rows it has."""
+    from sim.data.export import logged
+
+    return logged(scenario, path)[1]
+
+
+def replayed(path: Path) -> float:
+    """CPU seconds of a log's replay, its result rebuilt."""
+    from sim.data.real import replay
+
+    before = time.process_time()
+    assert replay(path).replay.differ == 0
+    return time.process_time() - before
+
+
+def decoded(path: Path) -> float:
+    """CPU seconds in which the rows of a log are fetched and their payloads decoded, and nothing else."""
+    before = time.process_time()
+    with sqlite3.connect(path) as database:
+        for _, _, _, _, _, payload in database.execute("SELECT * FROM event_log ORDER BY seq"):
+            msgspec.json.decode(payload)
+    database.close()
+    return time.process_time() - before
 
 
 def memory_per_host(hosts: int) -> float:
@@ -296,6 +324,17 @@ def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
         note(took["report"], took["bare"]),
     )
     row(f"report of {many:,} hosts, its size", len(report(whole).encode()) / 1e6, "<= 10", "MB")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "events.db"
+        rows_in_log = log_of(busy(few), path)
+        took = best({"replay": lambda: replayed(path), "decoded": lambda: decoded(path)}, times)
+    row(
+        f"replay of a log of {rows_in_log:,} rows / fetching and decoding them",
+        took["replay"] / took["decoded"],
+        "<= 8",
+        note(took["replay"], took["decoded"]),
+    )
+    row("rows replayed per CPU second", rows_in_log / took["replay"] / 1000, ">= 100", "thousand")
     runs = max(10, int(100 * scale))
     one, two = workers_of(1), workers_of(2)
     with two:

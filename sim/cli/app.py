@@ -9,7 +9,22 @@ import typer.main
 from typer.core import TyperGroup
 
 import sim
-from sim.cli import bench, capacity, check, compare, conform, diff_reducer, replicate, report, run, start, sweep, trace
+from sim.cli import (
+    bench,
+    capacity,
+    check,
+    compare,
+    conform,
+    diff_reducer,
+    export,
+    replay,
+    replicate,
+    report,
+    run,
+    start,
+    sweep,
+    trace,
+)
 
 
 class _Commands(TyperGroup):
@@ -92,6 +107,12 @@ app.add_typer(benches, name="bench", help=bench.HELP, short_help="Guard a CI: ha
 app.command("trace", help=trace.HELP, short_help="Tell what happened to one host of a saved run.")(trace.trace)
 app.command("report", help=report.HELP, short_help="Write a saved run as one HTML page, or hold it against another.")(
     report.report
+)
+app.command("export", help=export.HELP, short_help="Write a saved run as the event log of a control plane.")(
+    export.export
+)
+app.command("replay", help=replay.HELP, short_help="Hold a control plane's event log against the reducers.")(
+    replay.replay
 )
 app.command("init", help=start.INIT_HELP, short_help="Write a commented scenario to start from.")(start.init)
 app.command("schema", help=start.SCHEMA_HELP, short_help="Print the JSON Schema of scenario files.")(start.schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 from typer.core import TyperCommand
 
 from sim.cli.console import Refused, put, put_json, put_styled, say
-from sim.cli.interrupts import Interrupts
-from sim.cli.options import Json, Quiet, Seed, Set, Until, Workers, settings
+from sim.cli.experiments import watched
+from sim.cli.options import Dask, Json, Metrics, Quiet, ReportFile, Seed, Set, Until, Workers, settings
+from sim.cli.writing import check_page, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ or has another seed, is compared by statistics alone.
 \b
 Examples:
   nixfleet-sim bench check baseline.json
-  nixfleet-sim bench check baseline.json --tolerance 1% --markdown comment.md --junit report.xml
+  nixfleet-sim bench check baseline.json --tolerance 1% --markdown comment.md --junit report.xml --report page.html
   nixfleet-sim bench check baseline.json --seed 7
   nixfleet-sim bench check baseline.json --json | jq '.moved[] | select(.worse)'
 """
@@ -65,17 +67,9 @@ def record(
     baseline: File,
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="Scenario files.")],
     n: Annotated[int, typer.Option("-n", metavar="N", min=2, help="Replications of each scenario.")] = 10,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            metavar="PATH",
-            show_default=False,
-            help="What to measure, in all of the scenarios. May be given many times. Without it: throughput of each "
-            "wave, times to converge, exposure.",
-        ),
-    ] = None,
+    metric: Metrics = None,
     workers: Workers = None,
+    dask: Dask = None,
     no_speed: NoSpeed = False,
     seed: Seed = None,
     change: Set = None,
@@ -86,11 +80,12 @@ def record(
     """Record a baseline."""
     changes = settings(change, seed=seed, until=until)
     import sim.experiment
-    from sim.cli.watch import Watch
     from sim.result.words import counted
 
-    with Interrupts() as interrupts, Watch(baseline.name, quiet=quiet) as watch:
-        found = sim.experiment.record(
+    found, interrupted = watched(
+        baseline.name,
+        partial(
+            sim.experiment.record,
             baseline,
             scenarios,
             n,
@@ -98,9 +93,10 @@ def record(
             settings=changes,
             with_speed=not no_speed,
             workers=workers,
-            look=interrupts.look,
-            progress=watch.look,
-        )
+            dask=dask,
+        ),
+        quiet=quiet,
+    )
     metrics = sum(len(one.metrics) for one in found.scenarios.values())
     runs = sum(len(one.runs) for one in found.scenarios.values())
     if as_json:
@@ -110,7 +106,7 @@ def record(
             f"{baseline}: {counted(metrics, 'metric')} of {counted(len(found.scenarios), 'scenario')}, "
             f"{counted(runs, 'run')}"
         )
-    if interrupts.asked:
+    if interrupted:
         raise typer.Exit(130)
 
 
@@ -137,9 +133,11 @@ def check(
         typer.Option("--junit", metavar="FILE", show_default=False, help="Write it as JUnit XML, too."),
     ] = None,
     workers: Workers = None,
+    dask: Dask = None,
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -156,34 +154,38 @@ def check(
     for option, file in files.items():
         if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
             raise Refused(f"{option} {file}: expected a file in a directory that is there")
+    check_page(report, "--report")
     import sim.experiment
-    from sim.cli.watch import Watch
     from sim.experiment.store import replace_file
 
-    with Interrupts() as interrupts, Watch(baseline.name, quiet=quiet) as watch:
-        found = sim.experiment.check(
+    found, interrupted = watched(
+        baseline.name,
+        partial(
+            sim.experiment.check,
             baseline,
             tolerance=allowed[0],
             speed_tolerance=allowed[1],
             settings=changes,
             with_speed=not no_speed,
             workers=workers,
-            look=interrupts.look,
-            progress=watch.look,
-        )
+            dask=dask,
+        ),
+        quiet=quiet,
+    )
     for option, file in files.items():
         if file is not None:
             content = found.markdown() if option == "--markdown" else found.junit()
             replace_file(file, content.encode())
             if not quiet:
                 say(f"wrote {file}")
+    write_report(report, found, quiet=quiet)
     if as_json:
         put_json(found.summary)
     elif printed:
         put(found.markdown().rstrip())
     else:
         put_styled(_styled(found))
-    raise typer.Exit(130 if interrupts.asked else 0 if found.ok else 1)
+    raise typer.Exit(130 if interrupted else 0 if found.ok else 1)
 
 
 def _tolerance(given: str, option: str) -> float:

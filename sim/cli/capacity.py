@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from sim.cli.console import put, put_json, say
-from sim.cli.interrupts import Interrupts
-from sim.cli.options import Dask, Json, Out, Quiet, ScenarioFile, Seed, Set, Until, Wait, Workers, settings, share
+from sim.cli.experiments import conducted, kept_in
+from sim.cli.options import (
+    Dask,
+    Json,
+    Out,
+    Quiet,
+    ReportFile,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    Wait,
+    Workers,
+    settings,
+    share,
+)
+from sim.cli.writing import check_page
 
 HELP = """Find the smallest value of a setting with which service goals are met, or with --largest the largest.
 
@@ -66,6 +81,7 @@ def capacity(
     seed: Seed = None,
     change: Set = None,
     until: Until = None,
+    report: ReportFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -74,14 +90,16 @@ def capacity(
     assert sure is not None
     assert aside is not None
     changes = settings(change, seed=seed, until=until)
+    check_page(report, "--report", beside=out)
     from sim.scenario.loader import load
 
     loaded = load(scenario, changes)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.capacity(
+    found = conducted(
+        loaded.name,
+        partial(
+            sim.experiment.capacity,
             loaded,
             find,
             between,
@@ -95,16 +113,11 @@ def capacity(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    if interrupts.asked or found.interrupted:
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )
     if found.answer is None:
         raise typer.Exit(1)

@@ -70,6 +70,10 @@ def _heading(summary: dict[str, Any]) -> Iterator[Text]:
         said, style = ", ".join(parts), BAD if stalled or running else GOOD
     yield Text.assemble((f"{printable(summary['scenario'])}: ", HEAD), (said, style))
     events, wall = summary["events"]["simulated"], summary["wall_s"]
+    if summary["fidelity"] == "log":
+        told = f"as its event log tells it, which ends at {duration(summary['ended_at_s'])}"
+        yield Text(f"{counted(summary['hosts'], 'host')}, {told}", FAINT)
+        return
     facts = [counted(summary["hosts"], "host"), f"seed {summary['seed']}"]
     if summary["replication"]:
         facts.append(f"replication {summary['replication']}")
@@ -123,6 +127,8 @@ def _advice(summary: dict[str, Any], scenario: Scenario) -> Iterator[str]:
     """Where the run did not see the end of it: why, and what to do."""
     if summary["end"] == "interrupted":
         yield f"Interrupted at {duration(summary['ended_at_s'])}: this is what was known by then."
+        return
+    if summary["fidelity"] == "log":
         return
     missed = []
     if summary["end"] == "horizon":

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim.cli.console import Refused, put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.console import Refused
+from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
     Metrics,
+    Most,
     Out,
+    Precision,
     Quiet,
     ReportFile,
     Seed,
@@ -25,7 +28,7 @@ from sim.cli.options import (
     share,
     under,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 HELP = """Compare two scenarios, or one under two settings: what changes, by how much, and how sure that is.
 
@@ -56,21 +59,8 @@ def compare(
         list[str] | None,
         typer.Option("--b", metavar="K=V", show_default=False, help="Change a setting of side b. May be repeated."),
     ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", metavar="N", min=1, show_default=False, help="So many pairs; with --precision: at most so many."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            metavar="P",
-            show_default=False,
-            help="Stop when each difference is known to within P of the larger mean (5 % without -n).",
-        ),
-    ] = None,
+    n: Most = None,
+    precision: Precision = None,
     metric: Metrics = None,
     out: Out = None,
     wait: Wait = False,
@@ -100,10 +90,11 @@ def compare(
         for one, changes, file, option in zip(loaded, sides, files, OPTIONS, strict=True)
     )
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(first.name, quiet=quiet) as watch:
-        found = sim.experiment.compare(
+    conducted(
+        first.name,
+        partial(
+            sim.experiment.compare,
             first,
             second,
             n,
@@ -113,15 +104,9 @@ def compare(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.stopped == "interrupted":
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -82,6 +82,11 @@ def _told_by_library(error: Exception) -> bool:
     if isinstance(error, ResultError):
         console.complain(str(error))
         return True
+    from sim.data import LogError
+
+    if isinstance(error, LogError):
+        console.complain(*str(error).splitlines())
+        return True
     from sim.experiment import ExperimentError
 
     if isinstance(error, ExperimentError):

@@ -32,6 +32,25 @@ Until = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no lints, only errors and the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Most = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        metavar="N",
+        min=1,
+        show_default=False,
+        help="So many runs, or pairs of them; with --precision: at most so many.",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="P",
+        show_default=False,
+        help="Stop when each 95 % interval is within P of its mean, or of the larger of two (5 % without -n).",
+    ),
+]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
 
-import typer
-
-from sim.cli.console import put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.experiments import conducted, kept_in
 from sim.cli.options import (
     Dask,
     Json,
+    Metrics,
+    Most,
     Out,
+    Precision,
     Quiet,
     ReportFile,
     ScenarioFile,
@@ -23,7 +23,7 @@ from sim.cli.options import (
     settings,
     share,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 HELP = """Run independent replications of a scenario: the mean, the median and quantiles of its metrics, with intervals.
 
@@ -44,31 +44,9 @@ Examples:
 
 def replicate(
     scenario: ScenarioFile,
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "-n", metavar="N", min=1, show_default=False, help="So many runs; with --precision: at most so many."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            metavar="P",
-            show_default=False,
-            help="Stop when each 95 % interval is within P of its mean (5 % without -n).",
-        ),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            metavar="PATH",
-            show_default=False,
-            help="What to measure, e.g. rollouts.stable.terminal_at_s. May be given many times. Without it: throughput "
-            "of each wave, times to converge, exposure.",
-        ),
-    ] = None,
+    n: Most = None,
+    precision: Precision = None,
+    metric: Metrics = None,
     out: Out = None,
     wait: Wait = False,
     workers: Workers = None,
@@ -88,10 +66,11 @@ def replicate(
 
     loaded = load(scenario, changes)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.replicate(
+    conducted(
+        loaded.name,
+        partial(
+            sim.experiment.replicate,
             loaded,
             n,
             precision=within,
@@ -100,15 +79,9 @@ def replicate(
             wait=wait,
             workers=workers,
             dask=dask,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if out is not None and not quiet:
-        say(f"kept in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.stopped == "interrupted":
-        raise typer.Exit(130)
+        ),
+        kept=kept_in(out),
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )

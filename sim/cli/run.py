@@ -40,6 +40,7 @@ Examples:
   nixfleet-sim run scenario.yaml
   nixfleet-sim run scenario.yaml --seed 7 --set rules.deferred=strict --set hosts.default.reboot.max=8h
   nixfleet-sim run scenario.yaml --until 3d --out results/three-days --events
+  nixfleet-sim run scenario.yaml --event-log events.db
   nixfleet-sim run scenario.yaml --json | jq '.rollouts[].stalled'
   nixfleet-sim run scenario.yaml --reducer-cmd './my-reducer --quiet'
 """
@@ -67,6 +68,15 @@ def run(
         Path | None,
         typer.Option("--out", metavar="DIR", show_default=False, help="Save the summary and the tables there."),
     ] = None,
+    event_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--event-log",
+            metavar="DB",
+            show_default=False,
+            help="Write the event log of a control plane there (SQLite); see nixfleet-sim export.",
+        ),
+    ] = None,
     events: Annotated[bool, typer.Option("--events", help="Record every single event, for --out.")] = False,
     reducer_cmd: ReducerCmd = None,
     reducer_timeout: ReducerTimeout = None,
@@ -90,8 +100,13 @@ def run(
 
     if out is not None:
         check_target(out)
+    if event_log is not None:
+        from sim.data.writer import check_log
+
+        check_log(event_log)
+    recorded = events and out is not None
     with reducer_of(reducer_cmd, reducer_timeout) as reducer:
-        result, stopped = simulated(loaded, replication, reducer, record_events=events and out is not None, quiet=quiet)
+        result, stopped = simulated(loaded, replication, reducer, event_log, record_events=recorded, quiet=quiet)
     failure = None
     if out is not None:
         try:
@@ -109,6 +124,8 @@ def run(
         raise failure
     if out is not None and not quiet:
         say(f"saved to {out}")
+    if event_log is not None and not quiet:
+        say(f"wrote {event_log}")
     if stopped:
         raise typer.Exit(130)
 
@@ -131,7 +148,13 @@ def show_lints(file: Path, scenario: Scenario) -> None:
 
 
 def simulated(
-    scenario: Scenario, replication: int, reducer: Steps | None, *, record_events: bool, quiet: bool
+    scenario: Scenario,
+    replication: int,
+    reducer: Steps | None = None,
+    event_log: Path | None = None,
+    *,
+    record_events: bool,
+    quiet: bool,
 ) -> tuple[Result, bool]:
     """The result, and whether there was a Ctrl-C."""
     import sim
@@ -145,5 +168,19 @@ def simulated(
             if view is not None:
                 view.look(progress)
 
-        result = sim.run(scenario, replication=replication, record_events=record_events, progress=look, reducer=reducer)
+        if event_log is None:
+            result = sim.run(
+                scenario, replication=replication, record_events=record_events, progress=look, reducer=reducer
+            )
+        else:
+            from sim.data.export import logged
+
+            result, _ = logged(
+                scenario,
+                event_log,
+                replication=replication,
+                record_events=record_events,
+                progress=look,
+                reducer=reducer,
+            )
     return result, interrupts.asked or result.summary["end"] == "interrupted"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim.cli.console import Refused, put, put_json, say
-from sim.cli.interrupts import Interrupts
+from sim.cli.console import Refused
+from sim.cli.experiments import conducted
 from sim.cli.options import (
     Dask,
     Json,
@@ -24,7 +25,7 @@ from sim.cli.options import (
     Workers,
     settings,
 )
-from sim.cli.writing import check_page, write_report
+from sim.cli.writing import check_page
 
 HELP = """Run a scenario under many settings, and say what each of them does to its metrics.
 
@@ -92,10 +93,11 @@ def sweep(
 
     loaded = load(scenario, changes)
     import sim.experiment
-    from sim.cli.watch import Watch
 
-    with Interrupts() as interrupts, Watch(loaded.name, quiet=quiet) as watch:
-        found = sim.experiment.sweep(
+    conducted(
+        loaded.name,
+        partial(
+            sim.experiment.sweep,
             loaded,
             {path: str(values) for path, values in varied.items()},
             n,
@@ -107,15 +109,9 @@ def sweep(
             workers=workers,
             dask=dask,
             folder=scenario.parent,
-            look=interrupts.look,
-            progress=watch.look,
-        )
-    if as_json:
-        put_json(found.summary)
-    else:
-        put(found.describe())
-    if not quiet:
-        say(f"table and figures in {out}")
-    write_report(report, found, quiet=quiet)
-    if interrupts.asked or found.interrupted:
-        raise typer.Exit(130)
+        ),
+        kept=f"table and figures in {out}",
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
+    )

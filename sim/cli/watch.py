@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from sim.cli.console import on_terminal, printable, say
-from sim.result.words import duration
+from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -60,7 +61,9 @@ class Watch:
     def look(self, progress: Progress) -> None:
         """Show it, unless the last time was a moment ago."""
         passed = self._clock() - self._started
-        if self._quiet or passed < self._next:
+        # what comes after the last run, such as measuring the speed, tells once
+        last = self._live is not None and progress.done == progress.of
+        if self._quiet or (passed < self._next and not last):
             return
         line = f"{self._name}: {_line(progress, passed)}"
         if self._live is not None:
@@ -73,11 +76,11 @@ class Watch:
 
 def _line(progress: Progress, passed: float) -> str:
     done, fresh = progress.done, progress.done - progress.known
-    parts = [f"{done:,} runs done" if progress.of is None else f"{done:,} of {_about(progress)}{progress.of:,} runs"]
-    if progress.of is not None and fresh > 0:
-        parts.append(f"{duration(max(progress.of - done, 0) * passed / fresh)} left")
+    if progress.of is None:
+        parts = [f"{counted(done, progress.counts)} done"]
+    else:
+        about = "" if progress.fixed else "about "
+        parts = [f"{done:,} of {about}{counted(progress.of, progress.counts)}"]
+    if progress.of is not None and progress.of > done and fresh > 0:
+        parts.append(f"{duration(math.ceil((progress.of - done) * passed / fresh))} left")
     return ", ".join([*parts, printable(progress.says())])
-
-
-def _about(progress: Progress) -> str:
-    return "" if progress.fixed else "about "

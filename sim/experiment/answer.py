@@ -10,7 +10,7 @@ from sim.experiment.bisection import Ending
 from sim.experiment.bottleneck import Bottleneck
 from sim.experiment.goals import Goal
 from sim.experiment.ranges import Span
-from sim.experiment.wording import columns, percent
+from sim.experiment.wording import as_given, columns, percent
 from sim.result.words import counted
 from sim.scenario.schema import Scenario
 
@@ -35,6 +35,10 @@ class Candidate(NamedTuple):
     def shares(self) -> list[float]:
         """Of each goal the share of the runs that reached it."""
         return [hits / self.runs for hits in self.hits]
+
+    def estimates(self) -> list[tuple[float, tuple[float, float]]]:
+        """Of each goal that share and its 95 % interval."""
+        return [intervals.share(hits, self.runs) for hits in self.hits]
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,7 @@ class Capacity:
             "at": self.judged.value,
             "goals": [
                 {"goal": goal.text, "share": goal.share, "holds_with": share, "ci95": list(around), "binding": binds}
-                for goal, binds, (share, around) in zip(
-                    self.goals, self.binding, self._shares(self.judged), strict=True
-                )
+                for goal, binds, (share, around) in zip(self.goals, self.binding, self.judged.estimates(), strict=True)
             ],
             "tried": [
                 {"value": one.value, "runs": one.runs, "met": _MET[one.verdict], "holds_with": one.shares()}
@@ -128,22 +130,49 @@ class Capacity:
             [
                 f"{self.scenario.name}: {first}",
                 *more,
-                f"{self._effort()}, seed {self.scenario.seed}: {self._why()}",
-                *([f"goal {number}: {_said(goal)}" for number, goal in enumerate(self.goals, 1)] if several else []),
+                self.enough,
+                *([f"goal {number}: {goal.said}" for number, goal in enumerate(self.goals, 1)] if several else []),
                 "",
-                *(f"  {line}" for line in self._lines()),
+                *(f"  {line}" for line in columns(self.rows, left=0)),
                 "",
-                "Intervals are 95 %, Wilson's; the verdicts are those of a sequential test (a mixture of Wald's).",
+                *self.footnotes,
             ]
         )
 
     def __str__(self) -> str:
         return self.describe()
 
+    @property
+    def enough(self) -> str:
+        """How many runs there are, and why not more."""
+        runs = f"{counted(len(self.table), 'run')} of {counted(len(self.tried), 'value')}"
+        return f"{runs}, seed {self.scenario.seed}: {self._why()}"
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of the values tried as text, its heads first."""
+        several = len(self.goals) > 1
+        heads = [f"goal {number}" for number in range(1, len(self.goals) + 1)] if several else ["met"]
+        rows = [("value", "runs", *(head for one in heads for head in (one, "95 % interval")), "verdict")]
+        for one in self.tried:
+            cells = [
+                cell
+                for share, (low, high) in one.estimates()
+                for cell in (percent(share), f"{percent(low)} to {percent(high)}")
+            ]
+            verdict = "the answer" if one.value == self.answer else one.verdict
+            rows.append((self.values.said(one.value), f"{one.runs:,}", *cells, verdict))
+        return rows
+
+    @property
+    def footnotes(self) -> list[str]:
+        """What to know to read the table."""
+        return ["Intervals are 95 %, Wilson's; the verdicts are those of a sequential test (a mixture of Wald's)."]
+
     def _answer(self) -> str:
         path, low, high = self.values.path, self._value(0), self._value(self.values.size - 1)
         which = "largest" if self.largest else "smallest"
-        goals = " and ".join(_said(goal) for goal in self.goals)
+        goals = " and ".join(goal.said for goal in self.goals)
         match self.ending:
             case "found":
                 assert self.answer is not None
@@ -168,7 +197,7 @@ class Capacity:
             return ""
         where = self.values.said(at.value)
         held = [
-            f"{_said(goal)}: at {where} it is so in {hits:,} of {counted(at.runs, 'run')}"
+            f"{goal.said}: at {where} it is so in {hits:,} of {counted(at.runs, 'run')}"
             for goal, hits, binds in zip(self.goals, at.hits, self.binding, strict=True)
             if binds
         ]
@@ -201,44 +230,19 @@ class Capacity:
             return f"{fails} does not meet: if {better} values do worse, look for the {other}"
         return f"not monotone: {meets} meets, {fails} does not; other values may meet, too, and a sweep shows which"
 
-    def _effort(self) -> str:
-        return f"{counted(len(self.table), 'run')} of {counted(len(self.tried), 'value')}"
-
     def _why(self) -> str:
         if self.interrupted:
             return "interrupted; the same command with the same directory goes on"
+        undecided = sum(one.verdict == "undecided" for one in self.tried)
+        if undecided == len(self.tried):
+            return f"not enough to decide on any of them; no value may have more than {self.most:,}"
         each = (1 - self.confidence) / self.at_most
-        aside = f"shares within {_given(self.margin)} of a goal's may go either way"
+        aside = f"shares within {as_given(self.margin)} of a goal's may go either way"
+        short, others = (f"not enough to decide on {undecided:,} of them; ", "other ") if undecided else ("", "")
         return (
-            f"enough for {_given(self.confidence)} confidence that no verdict is wrong ({percent(each)} of error for "
-            f"each of at most {self.at_most}); {aside}"
+            f"{short}enough for {as_given(self.confidence)} confidence that no {others}verdict is wrong "
+            f"({percent(each)} of error for each of at most {self.at_most}); {aside}"
         )
-
-    def _lines(self) -> list[str]:
-        several = len(self.goals) > 1
-        heads = [f"goal {number}" for number in range(1, len(self.goals) + 1)] if several else ["met"]
-        rows = [("value", "runs", *(head for one in heads for head in (one, "95 % interval")), "verdict")]
-        for one in self.tried:
-            cells = [
-                cell
-                for share, (low, high) in self._shares(one)
-                for cell in (percent(share), f"{percent(low)} to {percent(high)}")
-            ]
-            verdict = "the answer" if one.value == self.answer else one.verdict
-            rows.append((self.values.said(one.value), f"{one.runs:,}", *cells, verdict))
-        return columns(rows, left=0)
-
-    def _shares(self, one: Candidate) -> list[tuple[float, tuple[float, float]]]:
-        return [intervals.share(hits, one.runs) for hits in one.hits]
 
     def _value(self, place: int) -> str:
         return self.values.said(self.values.at(place))
-
-
-def _said(goal: Goal) -> str:
-    return f"{goal.asks} in {_given(goal.share)} of the runs"
-
-
-def _given(share: float) -> str:
-    """A share that somebody gave, as they gave it."""
-    return f"{100 * share:.10g} %"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +19,10 @@ import msgspec
 
 from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
-from sim.experiment.execute import Found, Look, Measure, Workers, gather, values_of, workers_of
+from sim.experiment.execute import Look, values_of, workers_of
 from sim.experiment.metrics import Metric
-from sim.experiment.points import Point, Run, Values, content_hash
+from sim.experiment.observing import Told, observe
+from sim.experiment.points import Values, content_hash
 from sim.experiment.progress import Progress
 from sim.experiment.speed import Speed, speed
 from sim.experiment.store import replace_file
@@ -34,8 +36,6 @@ FORMAT = 1
 REPLICATIONS = 10
 LEAST = 2
 """Runs of a scenario: of one run nothing tells how much runs differ."""
-SEEDS = 2**63
-"""How many there are."""
 DIGITS = 7
 """Significant digits of the values that are kept."""
 
@@ -85,6 +85,8 @@ def record(
     settings: Mapping[str, Any] | None = None,
     with_speed: bool = True,
     workers: int | None = None,
+    dask: str | None = None,
+    executor: Executor | None = None,
     look: Look | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Baseline:
@@ -94,8 +96,8 @@ def record(
         n: replications of each scenario, the first with its seed, each next one with the next seed.
         metrics: paths into the summary (spec page 10); see `sim.experiment.metrics.defaults`.
         settings: in place of the scenarios' own, by setting path; `check` uses them, too.
-        with_speed: measure how fast each runs, too, after all the runs.
-        workers, look, progress: as `sim.experiment.replicate` has them.
+        with_speed: measure how fast each runs, too, after all the runs and in this process.
+        workers, dask, executor, look, progress: as `sim.experiment.replicate` has them.
 
     Raises:
         ExperimentError: an unknown metric, fewer than two replications, no scenario, or a file that is something else.
@@ -114,9 +116,9 @@ def record(
     asked = {name: _metrics(name, one.scenario, metrics) for name, one in sources.items()}
     found: dict[str, Recorded] = {}
     told = Told(n * len(sources), progress)
-    with workers_of(workers) as crew:
+    with workers_of(workers, dask=dask, executor=executor) as crew:
         for name, (scenario, content) in sources.items():
-            rows = observe(scenario, n, partial(_observed, asked[name]), crew, look, told)
+            rows = observe(scenario, n, partial(_observed, asked[name]), asked[name], crew, look, told)
             found[name] = Recorded(
                 content,
                 scenario.seed,
@@ -128,6 +130,7 @@ def record(
             )
     if with_speed:
         for name, (scenario, _) in sources.items():
+            told.speed(name)
             found[name] = msgspec.structs.replace(found[name], speed=speed(scenario, look=look))
     baseline = Baseline(FORMAT, dict(versions()), dict(settings or {}), list(metrics or []), found)
     replace_file(target, text(baseline).encode())
@@ -177,53 +180,6 @@ def text(baseline: Baseline) -> str:
 
 
 # -- shared with `regression`
-
-
-class Told:
-    """Counts runs and tells of them."""
-
-    def __init__(self, runs: int, progress: Callable[[Progress], None] | None):
-        self.runs = runs
-        self.done = 0
-        self._progress = progress
-
-    def run(self, name: str) -> None:
-        """One more run is done, of the scenario of that name."""
-        self.done += 1
-        if self._progress is not None:
-            self._progress(Progress(done=self.done, known=0, of=self.runs, fixed=True, says=lambda: name))
-
-
-class _Memory(dict[int, Found]):
-    """What is known of the runs of one scenario."""
-
-    def known(self, run: Run) -> Found | None:
-        return self.get(run.replication)
-
-    def put(self, run: Run, found: Found) -> None:
-        self[run.replication] = found
-
-
-def observe(
-    scenario: Scenario, n: int, measure: Measure[Found], crew: Workers, look: Look | None, told: Told
-) -> list[Found]:
-    """What is made of n runs of a scenario, in their order.
-
-    Replication k has the scenario's seed plus k. With one seed for all they would share what a seed alone draws, the
-    tags of a generated fleet, and every other seed would then seem to be a change.
-    """
-    found = []
-    memory: _Memory[Found] = _Memory()
-    for _, one in gather(_runs(scenario, n), measure, crew, memory, look):
-        found.append(one)
-        told.run(scenario.name)
-    return found
-
-
-def _runs(scenario: Scenario, n: int) -> Iterator[Run]:
-    for number in range(n):
-        seed = (scenario.seed + number) % SEEDS
-        yield Run(Point(scenario.model_copy(update={"seed": seed}), {"seed": seed}), number)
 
 
 def source(path: Path, settings: Mapping[str, Any] | None) -> Source:

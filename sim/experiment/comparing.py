@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.experiment import metrics as named
+from sim.experiment import sizing
 from sim.experiment.comparison import Comparison
 from sim.experiment.differences import differences
 from sim.experiment.errors import ExperimentError
@@ -17,10 +18,8 @@ from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Difference, paired
 from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
-from sim.experiment.replicated import Stopped
-from sim.experiment.replications import HEADLINE, JUDGED, MOST, PRECISION
+from sim.experiment.sizing import Stopped
 from sim.experiment.store import open_store
-from sim.experiment.wording import Scale
 from sim.result.words import some
 from sim.scenario.loader import with_settings
 from sim.scenario.schema import Scenario
@@ -55,10 +54,7 @@ def compare(
             means, and was for some pairs; 0.05 if neither is given. Without `metrics` it is about the times and
             throughputs.
         metrics: paths into the summary, there on both sides; see `sim.experiment.metrics.defaults`.
-        out: a directory to keep the runs in, from which the same call goes on.
-        wait: wait while another process works in that directory.
-        workers, dask, executor: where to run, see `sim.experiment.execute.workers_of`.
-        look: called several times a second.
+        out, wait, workers, dask, executor, look: as `sim.experiment.replicate` has them.
         progress: called after each pair.
 
     Ctrl-C (`KeyboardInterrupt`) ends it with what is known so far; before the first pair has finished it is raised.
@@ -68,29 +64,23 @@ def compare(
             dies again and again.
         ScenarioError: a setting that does not exist, or a value that does not fit there.
     """
-    if n is None and precision is None:
-        precision = PRECISION
-    if n is not None and n < 1:
-        raise ExperimentError(f"expected at least one pair, got {n}")
-    if precision is not None and not 0 < precision < 1:
-        raise ExperimentError(f"expected a precision between 0 and 100 %, got {precision:.0%}")
+    size = sizing.size(n, precision, "pair")
     first_side, second_side, notes = _sides(scenario, other, a or {}, b or {})
     asked, left_out = _metrics(first_side, second_side, metrics)
     notes += left_out
-    first = asked[0] if metrics else next(one for one in reversed(asked) if one.path.endswith(HEADLINE))
-    places = [place for place, metric in enumerate(asked) if metrics or metric.kind.unit in JUDGED]
+    first = sizing.headline(asked, metrics)
     pairing = [Difference(metric) for metric in asked]
-    enough = Enough(asked, places, precision, pairing)
-    most = MOST if n is None else n
+    enough = Enough(asked, sizing.judged(asked, metrics), size.precision, pairing)
+    difference, said = pairing[asked.index(first)], f"b - a of {first.path}"
     points = Point(first_side, {"side": "a"}), Point(second_side, {"side": "b"})
     rows: list[tuple[Run, Values]] = []
-    stopped: Stopped = "most" if precision is not None else "asked"
+    stopped: Stopped = "most" if size.precision is not None else "asked"
     with (
         open_store(out, _identity(first_side, second_side, asked), bundle(first_side), wait=wait) as store,
         workers_of(workers, dask=dask, executor=executor) as crew,
     ):
         known = len(store) // 2
-        runs = (Run(point, replication) for replication in range(most) for point in points)
+        runs = (Run(point, replication) for replication in range(size.most) for point in points)
         try:
             for row in carry_out(runs, asked, crew, store, look):
                 rows.append(row)
@@ -99,7 +89,7 @@ def compare(
                 values = [one.add_sides(*pair) for one, *pair in zip(pairing, rows[-2][1], row[1], strict=True)]
                 precise = enough.add(tuple(values))
                 if progress is not None:
-                    progress(_progress(enough, pairing[asked.index(first)], most, known))
+                    progress(sizing.progress(enough, size, known, lambda: sizing.so_far(difference, said), "pair"))
                 if precise:
                     stopped = "precise"
                     break
@@ -125,7 +115,7 @@ def compare(
         table=found,
         pairs=enough.runs,
         stopped=stopped,
-        precision=precision,
+        precision=size.precision,
         widest=(widest.metric.path, *widest.uncertainty),
         first=first,
         notes=notes,
@@ -170,23 +160,3 @@ def _metrics(a: Scenario, b: Scenario, paths: Sequence[str] | None) -> tuple[lis
 
 def _identity(a: Scenario, b: Scenario, asked: Sequence[Metric]) -> dict[str, Any]:
     return identity("compare", a, asked, other=identity("compare", b, asked)["scenario"])
-
-
-def _progress(enough: Enough, first: Difference, most: int, known: int) -> Progress:
-    expected = most if enough.precision is None else enough.expected()
-    return Progress(
-        done=enough.runs,
-        known=min(known, enough.runs),
-        of=None if expected is None else min(expected, most),
-        fixed=enough.precision is None,
-        says=lambda: _so_far(first),
-    )
-
-
-def _so_far(first: Difference) -> str:
-    half = first.half_width
-    if half is None:
-        return first.metric.path
-    scale = Scale.of(first.metric.kind.unit, (first.mean, half))
-    shown = f"{scale.shown(first.mean, half)} ± {scale.shown(half, half)} {scale.unit}".rstrip()
-    return f"b - a of {first.metric.path}: {shown}"

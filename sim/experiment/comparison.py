@@ -14,8 +14,8 @@ from sim.experiment.differences import Differences, called, told
 from sim.experiment.intervals import half_width
 from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Paired, running_difference
-from sim.experiment.replicated import Stopped
 from sim.experiment.sentences import changed, phrase
+from sim.experiment.sizing import Stopped
 from sim.experiment.wording import Scale, columns, percent
 from sim.result.words import counted, some
 from sim.scenario.schema import Scenario
@@ -52,6 +52,11 @@ class Comparison:
     """The metric that the answer begins with."""
     notes: list[str]
     """What was done otherwise than asked."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody interrupted it."""
+        return self.stopped == "interrupted"
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sim.experiment import intervals
 from sim.experiment.answer import Candidate, Capacity
 from sim.experiment.bisection import Search, Tried, least_runs_of
 from sim.experiment.bottleneck import COLUMNS, Bottleneck, bottleneck, measure_for
@@ -19,6 +21,7 @@ from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
 from sim.experiment.ranges import Span, settled, span
 from sim.experiment.store import open_store
+from sim.experiment.wording import percent
 from sim.result.words import counted
 from sim.scenario.schema import Scenario
 from sim.scenario.write import bundle
@@ -64,10 +67,7 @@ def capacity(
         step: between two values of the range; see `sim.experiment.ranges.span`.
         out: a directory to keep the runs in, from which the same call goes on, and one with another range, value or
             share, too.
-        wait: wait while another process works in that directory.
-        workers, dask, executor: where to run, see `sim.experiment.execute.workers_of`.
-        look: called several times a second.
-        progress: called after each run.
+        wait, workers, dask, executor, look, progress: as `sim.experiment.replicate` has them.
 
     Ctrl-C (`KeyboardInterrupt`) ends it with what is known so far; before the first run has finished it is raised.
 
@@ -184,15 +184,32 @@ def _progress(
     search: Search, said: Callable[[int], str], index: Callable[[int], int], place: int, done: int, known: int
 ) -> Progress:
     return Progress(
-        done=done, known=min(known, done), of=None, fixed=False, says=lambda: _so_far(search, said, index, place)
+        done=done,
+        known=min(known, done),
+        of=_expected(search, place, done),
+        fixed=False,
+        says=lambda: _so_far(search, said, index, place),
     )
+
+
+def _expected(search: Search, place: int, done: int) -> int | None:
+    """About how many runs it will be, if each value that may still be tried takes as many as those before it did; None
+    before the answer lies between two values, as those far away from it take few."""
+    before = [one.runs for one in search.tried.values() if one.place != place]
+    if search.bracket is None:
+        return None
+    each = math.ceil(sum(before) / len(before))
+    return done + max(each - search.tried[place].runs, 0) + each * (search.at_most - len(search.tried))
 
 
 def _so_far(search: Search, said: Callable[[int], str], index: Callable[[int], int], place: int) -> str:
     one = search.tried[place]
-    hits = min(test.hits for test in one.tests)
-    text = f"{said(place)}: {hits:,} of {counted(one.runs, 'run')} as asked"
+    share, (low, high) = intervals.share(min(test.hits for test in one.tests), one.runs)
+    text = f"{said(place)}: {percent(share)} as asked ({percent(low)} to {percent(high)})"
     if search.bracket is None:
         return text
-    low, high = map(said, sorted(search.bracket, key=index))
-    return f"{text}, the answer between {low} and {high}"
+    low_end, high_end = map(said, sorted(search.bracket, key=index))
+    more = search.at_most - len(search.tried)
+    return f"{text}, the answer between {low_end} and {high_end}" + (
+        f", at most {counted(more, 'more value')}" if more else ""
+    )

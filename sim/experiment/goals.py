@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
 from sim.experiment.metrics import Metric
+from sim.experiment.wording import as_given
 from sim.scenario.schema import Scenario
 from sim.scenario.units import parse_duration, parse_percent
 
@@ -39,6 +40,11 @@ class Goal(NamedTuple):
     share: float
     asks: str
     """What it asks of a run, in words."""
+
+    @property
+    def said(self) -> str:
+        """All of it in words."""
+        return f"{self.asks} in {as_given(self.share)} of the runs"
 
     def holds(self, value: float | None) -> bool:
         """Whether a run with this value of the metric is as asked; None counts as beyond all others."""

@@ -10,7 +10,7 @@ class Progress(NamedTuple):
     """How far an experiment is."""
 
     done: int
-    """Runs done."""
+    """Runs done, or pairs of runs; see `counts`."""
     known: int
     """How many of them were known from an earlier time."""
     of: int | None
@@ -19,3 +19,5 @@ class Progress(NamedTuple):
     """Whether `of` is known and not an estimate."""
     says: Callable[[], str]
     """Tells what the runs say so far."""
+    counts: str = "run"
+    """What there are so many of."""

@@ -72,6 +72,10 @@ class Span(NamedTuple):
             return format_duration(value)
         return f"{value:,}" if self.kind == "integer" else f"{value:.12g}{self.unit}"
 
+    def written(self, value: float) -> str:
+        """A value as `span` reads it back."""
+        return str(int(value)) if self.kind == "integer" else self.said(value)
+
 
 def span(scenario: Scenario, path: str, between: tuple[Any, Any], step: Any = None) -> Span:
     """The values of a setting between two ends.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,17 +12,19 @@ from typing import Any
 import msgspec
 
 from sim.experiment import metrics as named
-from sim.experiment.baseline import Baseline, Recorded, Source, Told, measured, observe, read, source
+from sim.experiment.baseline import Baseline, Recorded, Source, measured, read, source
 from sim.experiment.errors import ExperimentError
 from sim.experiment.execute import Look, values_of, workers_of
 from sim.experiment.metrics import Kind, Metric
 from sim.experiment.moved import ALPHA, Change, How, Way, change, holm
+from sim.experiment.observing import Told, observe
 from sim.experiment.points import Values
 from sim.experiment.progress import Progress
 from sim.experiment.speed import Speed, speed
 from sim.experiment.trajectory import Parting, Trajectory, parting
 from sim.result import Result
 from sim.result.files import versions
+from sim.scenario.schema import Scenario
 
 TOLERANCE = 0.05
 SPEED_TOLERANCE = 0.5
@@ -66,6 +69,8 @@ class Check:
 
     file: Path
     baseline: Baseline
+    scenarios: dict[str, Scenario]
+    """What was run, by the names of the baseline."""
     tolerance: float
     speed_tolerance: float
     compared: list[Compared]
@@ -136,6 +141,8 @@ def check(
     settings: Mapping[str, Any] | None = None,
     with_speed: bool = True,
     workers: int | None = None,
+    dask: str | None = None,
+    executor: Executor | None = None,
     look: Look | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Check:
@@ -145,8 +152,9 @@ def check(
         tolerance: how far a metric may move, relative to what it was; 0.05 is 5 %.
         speed_tolerance: the same for the speed, which is rough.
         seed, settings: in place of the scenarios' own; then statistics alone tell what moved.
-        with_speed: measure the speed of the scenarios that are what they were, where the baseline has it.
-        workers, look, progress: as `sim.experiment.replicate` has them.
+        with_speed: measure the speed of the scenarios that are what they were, where the baseline has it;
+            in this process.
+        workers, dask, executor, look, progress: as `sim.experiment.replicate` has them.
 
     Raises:
         ExperimentError: there is no such baseline, or a scenario of it is gone.
@@ -164,7 +172,7 @@ def check(
     drifts: list[Drift] = []
     gone: dict[str, list[str]] = {}
     told = Told(sum(len(was.runs) for was in baseline.scenarios.values()), progress)
-    with workers_of(workers) as crew:
+    with workers_of(workers, dask=dask, executor=executor) as crew:
         for name, was in baseline.scenarios.items():
             scenario = now[name].scenario
             metrics, lost = _still_there(now[name], was)
@@ -173,7 +181,7 @@ def check(
             trajectories = tuple(was.runs) if not changed[name] else ()
             measure = partial(_observed, tuple(metrics), trajectories)
             try:
-                rows = observe(scenario, len(was.runs), measure, crew, look, told)
+                rows = observe(scenario, len(was.runs), measure, metrics, crew, look, told)
             except ExperimentError as error:
                 raise ExperimentError(f"{place}: {name}: {error}") from None
             drift = _drift(name, [one for _, one in rows])
@@ -183,11 +191,13 @@ def check(
     if with_speed:
         for name, was in baseline.scenarios.items():
             if was.speed is not None and not set(changed[name]) - {"seed"}:
+                told.speed(name)
                 compared.append(_speed(name, was.speed, now[name], speed_tolerance, look))
     here = versions()
     return Check(
         file=place,
         baseline=baseline,
+        scenarios={name: one.scenario for name, one in now.items()},
         tolerance=tolerance,
         speed_tolerance=speed_tolerance,
         compared=compared,

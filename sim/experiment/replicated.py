@@ -11,14 +11,13 @@ import msgspec
 from sim.experiment.estimates import Estimate, running
 from sim.experiment.intervals import half_width
 from sim.experiment.metrics import Metric
+from sim.experiment.sizing import Stopped
 from sim.experiment.wording import Scale, columns, percent
 from sim.result.words import counted, some
 from sim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Stopped = Literal["precise", "asked", "most", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,11 @@ class Replications:
     """The metric that is least known, what of it, and half the width of its interval, relative to it."""
     first: Metric
     """The metric that the answer begins with."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody interrupted it."""
+        return self.stopped == "interrupted"
 
     @property
     def summary(self) -> dict[str, Any]:

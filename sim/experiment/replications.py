@@ -7,25 +7,17 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from sim.experiment import metrics as named
+from sim.experiment import sizing
 from sim.experiment.errors import ExperimentError
-from sim.experiment.estimates import Enough, Narrowing, estimate
+from sim.experiment.estimates import Enough, estimate
 from sim.experiment.execute import Look, carry_out, workers_of
 from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
-from sim.experiment.replicated import Replications, Stopped
+from sim.experiment.replicated import Replications
+from sim.experiment.sizing import Stopped
 from sim.experiment.store import open_store
-from sim.experiment.wording import Scale
 from sim.scenario.schema import Scenario
 from sim.scenario.write import bundle
-
-PRECISION = 0.05
-"""Relative half-width asked for where neither it nor a number of runs is."""
-MOST = 1_000
-"""Runs after which a precision that has not been reached is given up, unless told otherwise."""
-JUDGED = ("s", "hosts/h")
-"""Units of the default metrics that have to be narrow: how many hosts fail may be rare, and then would take forever."""
-HEADLINE = "time_to_converged_s.p99"
-"""Of the default metrics the one to begin with, of the last channel."""
 
 
 def replicate(
@@ -60,21 +52,15 @@ def replicate(
     Raises:
         ExperimentError: an unknown metric, a directory that holds something else, a worker that dies again and again.
     """
-    if n is None and precision is None:
-        precision = PRECISION
-    if n is not None and n < 1:
-        raise ExperimentError(f"expected at least one replication, got {n}")
-    if precision is not None and not 0 < precision < 1:
-        raise ExperimentError(f"expected a precision between 0 and 100 %, got {precision:.0%}")
+    size = sizing.size(n, precision, "replication")
     asked = named.find(scenario, metrics) if metrics else named.defaults(scenario)
     if not asked:
         raise ExperimentError("the scenario has no channel with hosts and a release; name the metrics to measure")
-    first = asked[0] if metrics else next(one for one in reversed(asked) if one.path.endswith(HEADLINE))
-    places = [place for place, metric in enumerate(asked) if metrics or metric.kind.unit in JUDGED]
-    enough = Enough(asked, places, precision)
-    most = MOST if n is None else n
+    first = sizing.headline(asked, metrics)
+    enough = Enough(asked, sizing.judged(asked, metrics), size.precision)
+    narrowing = enough.narrowing[asked.index(first)]
     rows: list[tuple[Run, Values]] = []
-    stopped: Stopped = "most" if precision is not None else "asked"
+    stopped: Stopped = "most" if size.precision is not None else "asked"
     about = identity("replicate", scenario, asked)
     with (
         open_store(out, about, bundle(scenario), wait=wait) as store,
@@ -82,11 +68,11 @@ def replicate(
     ):
         known = len(store)
         try:
-            for row in carry_out(Point(scenario).replications(most), asked, crew, store, look):
+            for row in carry_out(Point(scenario).replications(size.most), asked, crew, store, look):
                 rows.append(row)
                 precise = enough.add(row[1])
                 if progress is not None:
-                    progress(_progress(enough, asked.index(first), most, known))
+                    progress(sizing.progress(enough, size, known, lambda: sizing.so_far(narrowing)))
                 if precise:
                     stopped = "precise"
                     break
@@ -105,26 +91,7 @@ def replicate(
         },
         table=found,
         stopped=stopped,
-        precision=precision,
+        precision=size.precision,
         widest=(widest.metric.path, *widest.uncertainty),
         first=first,
     )
-
-
-def _progress(enough: Enough, first: int, most: int, known: int) -> Progress:
-    expected = most if enough.precision is None else enough.expected()
-    return Progress(
-        done=enough.runs,
-        known=min(known, enough.runs),
-        of=None if expected is None else min(expected, most),
-        fixed=enough.precision is None,
-        says=lambda: _so_far(enough.narrowing[first]),
-    )
-
-
-def _so_far(first: Narrowing) -> str:
-    half = first.half_width
-    if half is None:
-        return first.metric.path
-    scale = Scale.of(first.metric.kind.unit, (first.mean,))
-    return f"{first.metric.path}: {scale.shown(first.mean, half)} ± {scale.shown(half, half)} {scale.unit}".rstrip()

@@ -15,12 +15,12 @@ from sim.experiment.checks import metrics_of, points_of, said
 from sim.experiment.designs import Design, Setting, combine, setting
 from sim.experiment.effects import Effects, effects
 from sim.experiment.errors import ExperimentError
-from sim.experiment.estimates import estimate
+from sim.experiment.estimates import Narrowing, estimate
 from sim.experiment.execute import Look, carry_out, workers_of
 from sim.experiment.metrics import Metric
 from sim.experiment.points import Point, Run, Values, identity, table
 from sim.experiment.progress import Progress
-from sim.experiment.replications import HEADLINE
+from sim.experiment.sizing import headline, so_far
 from sim.experiment.store import TABLE, Store, open_store
 from sim.experiment.swept import Statistic, Sweep
 from sim.scenario.schema import Scenario
@@ -62,11 +62,8 @@ def sweep(
         metrics: paths into the summary; see `sim.experiment.metrics.defaults`.
         out: a directory to keep the runs, the table and the figures in, from which the same call goes on, and one with
             more values or more replications, too.
-        wait: wait while another process works in that directory.
-        workers, dask, executor: where to run, see `sim.experiment.execute.workers_of`.
+        wait, workers, dask, executor, look, progress: as `sim.experiment.replicate` has them.
         folder: what files in the values are relative to; the working directory if None.
-        look: called several times a second.
-        progress: called after each run.
 
     Ctrl-C (`KeyboardInterrupt`) ends it with what is known so far; before the first run has finished it is raised.
 
@@ -82,7 +79,7 @@ def sweep(
     asked, notes = metrics_of(there, settings, metrics)
     if points is not None and len(there) < points:
         notes.append(f"{points:,} points were asked for; the values give {len(there):,} different ones.")
-    first = asked[0] if metrics else next((one for one in reversed(asked) if one.path.endswith(HEADLINE)), asked[0])
+    first = headline(asked, metrics)
     rows: Rows = []
     interrupted = False
     with (
@@ -95,7 +92,7 @@ def sweep(
             for row in carry_out(runs, asked, crew, store, look):
                 rows.append(row)
                 if progress is not None:
-                    progress(_progress(settings, rows, len(runs), known))
+                    progress(_progress(settings, rows, len(runs), known, asked.index(first), first))
         except KeyboardInterrupt:
             if not rows:
                 raise
@@ -220,7 +217,14 @@ def _figures(found: Sweep, store: Store, directory: Path, *, fresh: bool) -> dic
     return files
 
 
-def _progress(settings: Sequence[Setting], rows: Rows, of: int, known: int) -> Progress:
-    point = rows[-1][0].point
-    done = len(rows)
-    return Progress(done=done, known=min(known, done), of=of, fixed=True, says=lambda: said(settings, point.settings))
+def _progress(settings: Sequence[Setting], rows: Rows, of: int, known: int, place: int, first: Metric) -> Progress:
+    point, done = rows[-1][0].point, len(rows)
+
+    def says() -> str:
+        here = Narrowing(first)
+        for run, values in rows:
+            if run.point is point:
+                here.add(values[place])
+        return f"{said(settings, point.settings)}: {so_far(here)}"
+
+    return Progress(done=done, known=min(known, done), of=of, fixed=True, says=says)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.experiment.trajectory import Moments, Parting
 
 HEADS = ("scenario", "metric", "unit", "was", "is", "change", "", "known by")
+STATISTICS, GONE = "Compared by statistics alone", "Not in the scenario any more"
 WAYS = {"worse": "worse", "better": "better", "other": "neither better nor worse"}
 HOWS = {"trajectory": "the same seeds", "statistics": "statistics"}
 
@@ -114,10 +115,19 @@ def headline(check: Check) -> str:
 
 def facts(check: Check) -> str:
     """What was run, and against what."""
-    recorded = check.baseline.versions.get("nixfleet-sim")
-    runs = f"{counted(check.runs, 'run')} of {counted(len(check.baseline.scenarios), 'scenario')}"
+    return f"{runs(check)}, {recorded(check)}"
+
+
+def runs(check: Check) -> str:
+    """How much was run."""
+    return f"{counted(check.runs, 'run')} of {counted(len(check.baseline.scenarios), 'scenario')}"
+
+
+def recorded(check: Check) -> str:
+    """By what the baseline was recorded, and what has another version now."""
     others = [f"{name} {now or '?'} (was {was or '?'})" for name, (was, now) in check.versions.items()]
-    return f"{runs}, recorded with nixfleet-sim {recorded}" + (f"; now {', '.join(others)}" if others else "")
+    said = f"recorded with nixfleet-sim {check.baseline.versions.get('nixfleet-sim')}"
+    return said + (f"; now {', '.join(others)}" if others else "")
 
 
 def rows(check: Check) -> list[Row]:
@@ -154,12 +164,12 @@ def sections(check: Check) -> Iterator[tuple[str, list[str]]]:
         for name, what in check.changed.items():
             groups.setdefault(" and ".join(what), []).append(names[name])
         yield (
-            "Compared by statistics alone",
+            STATISTICS,
             [f"{some(of)}: other {what} than recorded" for what, of in groups.items()],
         )
     if check.gone:
         yield (
-            "Not in the scenario any more",
+            GONE,
             [f"{names[name]}: {some(paths)}" for name, paths in check.gone.items()],
         )
     speeds = [one for one in check.compared if one.is_speed]
@@ -210,8 +220,7 @@ def again(check: Check) -> str:
     baseline = check.baseline
     words = ["nixfleet-sim", "bench", "record", str(check.file)]
     words += [os.path.relpath(check.file.parent / name) for name in baseline.scenarios]
-    runs = {len(one.runs) for one in baseline.scenarios.values()}
-    words += ["-n", str(max(runs, default=0))]
+    words += ["-n", str(max((len(one.runs) for one in baseline.scenarios.values()), default=0))]
     words += [word for path in baseline.asked for word in ("--metric", path)]
     words += [word for key, value in baseline.settings.items() for word in ("--set", f"{key}={value}")]
     if not any(one.speed for one in baseline.scenarios.values()):

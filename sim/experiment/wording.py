@@ -57,6 +57,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.{_decimals(100 * share)}f} %" if 0 < share < 1 else f"{100 * share:.0f} %"
 
 
+def as_given(share: float) -> str:
+    """A share that somebody gave, as they gave it."""
+    return f"{100 * share:.10g} %"
+
+
 def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Rows of cells, the first the heads, as aligned lines: the first `left` columns to the left, the others to the
     right. Columns that are empty but for their head are left out."""

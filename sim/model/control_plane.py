@@ -138,6 +138,8 @@ class ControlPlane:
                 assert type(action) is OpenRollout
                 opened += 1
                 self._open(action, now)
+        if world.journal is not None:
+            world.journal.passed(now)
         tally = world.tally
         listed = len(outcome.actions) - opened
         tally.weigh("gate_evaluations", now, outcome.asked)
@@ -240,6 +242,8 @@ class ControlPlane:
             if self.feeds_all or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             host.mirrored.append(rollout)
+        if world.journal is not None:
+            world.journal.all_joined(now, rollout)
         world.tally.weigh("rollout_events", now, len(hosts))
         self.index.add_rollout(rollout.rollout_id, channel, ref, now, soak_due, targets)
         self._changed(rollout, now)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Journal:
     """The rows so far, in the order in which they happened."""
 
+    takes_every_report = False
+    """Whether a report that changes nothing has to be made too, and not only counted."""
+
     def __init__(self, world: World):
         self.rows: list[dict[str, Any]] = []
         self._world = world
@@ -108,6 +111,15 @@ class Journal:
             None,
             {"channel": rollout.channel, "hosts": len(rollout.hosts)},
         )
+
+    def all_joined(self, now: float, rollout: Rollout) -> None:
+        """The rollout that opens has a record of each host: nothing more happens at its opening."""
+
+    def passed(self, now: float) -> None:
+        """A plan pass is over, its dispatches queued."""
+
+    def finish(self, ended_at: float, end: str) -> None:
+        """The run is over; what was noted after `ended_at` (s) is not part of it."""
 
     def rollout_event(self, now: float, rollout: Rollout, event: RolloutEvent) -> None:
         detail = {"kind": type(event).__name__, **msgspec.to_builtins(event)}

@@ -72,6 +72,7 @@ def run(
     seed: int | None = None,
     replication: int = 0,
     record_events: bool = False,
+    journal: Callable[[World], Journal] | None = None,
     progress: Callable[[Progress], None] | None = None,
     reducer: Steps | None = None,
 ) -> Recording:
@@ -82,6 +83,7 @@ def run(
         seed: in place of the scenario's own.
         replication: number of the replication; it takes part in every draw but those of the fleet's tags.
         record_events: keep every report, effect, rollout event, dispatch and gate change.
+        journal: makes what takes note of all that happens, in place of the frame's own `Journal`.
         progress: called soon after the start, and then about ten times a second of wall time.
         reducer: makes the steps of hosts and rollouts in place of the project's own.
 
@@ -94,11 +96,11 @@ def run(
     seed = scenario.seed if seed is None else seed
     with _collector_off():
         if reducer is None:
-            recording = _simulated(scenario, seed, replication, record_events, progress, BUILT_IN)
+            recording = _simulated(scenario, seed, replication, record_events, journal, progress, BUILT_IN)
         else:
             with _answerable(reducer):
                 steps = reducer if isinstance(reducer, Foresighted) else Checked(reducer)
-                recording = _simulated(scenario, seed, replication, record_events, progress, steps)
+                recording = _simulated(scenario, seed, replication, record_events, journal, progress, steps)
     recording.wall_s = time.perf_counter() - started
     return recording
 
@@ -108,10 +110,14 @@ def _simulated(
     seed: int,
     replication: int,
     record_events: bool,
+    journal: Callable[[World], Journal] | None,
     progress: Callable[[Progress], None] | None,
     steps: Steps,
 ) -> Recording:
-    world = World(scenario, Fleet(scenario, seed, replication), record_events, steps)
+    if journal is None and record_events:
+        journal = Journal
+    world = World(scenario, Fleet(scenario, seed, replication), journal is not None, steps)
+    world.journal = None if journal is None else journal(world)
     _set_up(world)
     if isinstance(steps, Foresighted):
         world.foresight = Foresight(world, steps)
@@ -119,6 +125,9 @@ def _simulated(
         world.clock.before_events = world.foresight.falling_due
     end = _advance(world, Progress(world), progress)
     recording = _record(world, seed, replication, end)
+    if world.journal is not None:
+        world.journal.finish(recording.ended_at, end)
+        recording.events = world.journal.rows if record_events else None
     _take_apart(world)
     return recording
 
@@ -171,8 +180,9 @@ def _take_apart(world: World) -> None:
 def _set_up(world: World) -> None:
     scenario, fleet, rules = world.scenario, world.fleet, world.rules
     luck = fleet.luck
-    if world.recording:
-        world.journal = Journal(world)
+    if world.journal is not None and world.journal.takes_every_report:
+        for host in world.hosts:
+            host.exact = True
     shuffle = None
     if rules.dispatch_order == "shuffled":
         numbers = fleet.numbers
@@ -261,7 +271,7 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
         skipped=world.recurrence.skipped,
         host_steps=world.host_steps,
         rollout_steps=world.rollout_steps,
-        events=world.journal.rows if world.journal is not None else None,
+        events=None,
     )
 
 

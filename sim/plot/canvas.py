@@ -137,6 +137,15 @@ def count_axis(axes: Axes, most: float, label: str) -> None:
     axes.set_ylabel(label)
 
 
+def row_axis(axes: Axes, names: Sequence[str]) -> None:
+    """Make y an axis of named rows, the first at the top; the names are data, and no formulas."""
+    axes.set_yticks(range(len(names)), names)
+    for tick in axes.get_yticklabels():
+        tick.set_parse_math(False)
+    axes.tick_params(axis="y", length=0, labelsize="small")
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
 def legend(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], title: str | None = None) -> None:
     """A legend to the right of the Axes, where it covers nothing."""
     if not handles:

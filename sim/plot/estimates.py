@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from sim.plot.canvas import count_axis, legend, prepare, say, value_axis
+from sim.plot.canvas import count_axis, legend, prepare, row_axis, say, value_axis
 from sim.plot.style import BAND, BARS, EDGE, ONE
 
 MOST_BARS = 30
@@ -165,11 +165,7 @@ def differences(
             axes.plot(
                 [value], [row], marker="o", linestyle="none", color=ONE, markerfacecolor=ONE if sure else "#FFFFFF"
             )
-    axes.set_yticks(range(len(names)), names)
-    for tick in axes.get_yticklabels():
-        tick.set_parse_math(False)
-    axes.tick_params(axis="y", length=0, labelsize="small")
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    row_axis(axes, names)
     value_axis(axes.xaxis, known, label, unit)
     return axes
 

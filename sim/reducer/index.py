@@ -9,7 +9,7 @@ within a pass the counts only grow, so that whoever comes later is blocked as we
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
 import msgspec
@@ -303,6 +303,22 @@ class PlanIndex(Facts):
                 DeferDispatch(rollout.names[host], rollout.rollout_id, *block) for host, block in held if block
             ]
         return deferred
+
+    def queued_again(self, rollout_id: str, hosts: Iterable[str]) -> list[str]:
+        """Those of the parked hosts that the last pass queued again."""
+        rollout = self._rollouts[rollout_id]
+        last = len(self._times) - 1
+        again = []
+        for name in hosts:
+            host = rollout.number[name]
+            group = rollout.group[host]
+            if group is not None and last in (rollout.stamp[host], group.free_at):
+                again.append(name)
+        return again
+
+    def in_order(self, hosts: Sequence[str]) -> Sequence[str]:
+        """Hosts of one rollout in the order in which the last pass asked them."""
+        return sorted(hosts) if self._shuffle is None else self._shuffle(self._calls - 1, sorted(hosts))
 
     def blocked_groups(self) -> list[tuple[str, int | None, str, str, int]]:
         """The deferrals of the last pass by rollout, wave (None: in none), gate and reason, and how many

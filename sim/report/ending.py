@@ -75,6 +75,8 @@ def _never(summary: dict[str, Any], going_on: list[dict[str, Any]]) -> str:
             return f"After {at} nothing is left that could happen: without help {it} never will."
         case "horizon":
             return f"The run was cut off at its horizon, {at}; a longer one may see the end."
+        case "log":
+            return f"The event log ends at {at}; what came after is not known."
         case _:
             return f"The run was interrupted at {at}."
 

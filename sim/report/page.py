@@ -87,12 +87,17 @@ def _about(result: Result, made_by: dict[str, Any] | None) -> list[tuple[str, st
     """What was run, as terms and what they are."""
     summary = result.summary
     ends = {"quiescent": "nothing was left to happen after", "horizon": "cut off by the horizon at"}
-    rows = [
-        ("Hosts", f"{summary['hosts']:,}"),
-        ("Rollouts", f"{len(summary['rollouts']):,}"),
-        ("Seed", str(summary["seed"])),
-        ("Replication", str(summary["replication"])),
-        ("Fidelity", str(summary["fidelity"])),
+    ends["log"] = "the event log ends at"
+    rows = [("Hosts", f"{summary['hosts']:,}"), ("Rollouts", f"{len(summary['rollouts']):,}")]
+    if summary["fidelity"] == "log":
+        rows.append(("From", "an event log: this happened, and was not simulated"))
+    else:
+        rows += [
+            ("Seed", str(summary["seed"])),
+            ("Replication", str(summary["replication"])),
+            ("Fidelity", str(summary["fidelity"])),
+        ]
+    rows += [
         ("End", f"{ends.get(summary['end'], summary['end'] + ' at')} {duration(summary['ended_at_s'])}"),
         ("Run by", f"nixfleet-sim {made_by['nixfleet-sim'] if made_by else sim.__version__}"),
     ]

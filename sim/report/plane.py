@@ -33,11 +33,16 @@ def control_plane(result: Result) -> Answer:
     times = requests[busiest] / usual if usual else 0.0
     if times:
         sentences[0] += f", {times:.1f} times the heartbeats of a usual minute ({usual:,.0f})"
-    sentences[0] += f"; in all there are {load['heartbeats']:,} heartbeats and {counted(load['reports'], 'report')}."
+    from_log = result.summary["fidelity"] == "log"
+    heartbeats = "" if from_log else f"{load['heartbeats']:,} heartbeats and "
+    sentences[0] += f"; in all there are {heartbeats}{counted(load['reports'], 'report')}."
+    if from_log:
+        sentences.append("Heartbeats leave no row in an event log: they are not counted here.")
     rows = load["event_log_rows"]
     if rows:
         decisions = int(_sum(frame, ("event_log.gate_decision",)).sum())
-        said = f"It writes {counted(rows, 'row')} into its event log"
+        said = f"{counted(rows, 'row')} into its event log"
+        said = f"It wrote {said}" if from_log else f"It writes {said}"
         often = f", {percent(decisions / rows)} of them to say again that a gate holds a host" if decisions else ""
         sentences.append(f"{said}{often}.")
     if load["dispatches_requeued"]:
@@ -48,6 +53,8 @@ def control_plane(result: Result) -> Answer:
     refused = [f"{count:,} as {kind}" for kind, count in load["rejected"].items() if count]
     if refused:
         sentences.append(f"It refused reports: {listed(refused)}.")
+    if from_log:
+        return Answer("control-plane", question, "not known: its heartbeats leave no row", sentences)
     short = f"{times:.1f} times the usual at its busiest" if times >= 1.5 else "hardly"
     return Answer("control-plane", question, short, sentences)
 

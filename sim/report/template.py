@@ -18,6 +18,7 @@ from sim.report.figures import Shown
 from sim.result.words import counted, duration
 
 _SVG = re.compile(r"^<svg ")
+_WITHIN_NAME = re.compile(r"(?<=[._])(?=[A-Za-z])")
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 
@@ -40,6 +41,11 @@ def _drawn(shown: Shown, number: str) -> Markup:
     return Markup(
         _SVG.sub(f'<svg role="img" aria-describedby="{number}-text" aria-labelledby="{number}-caption" ', picture)
     )
+
+
+def _words(text: str) -> Markup:
+    """A text whose long names may break after a dot or an underscore, and whose percentages stay in one piece."""
+    return Markup("<wbr>").join(_WITHIN_NAME.split(text.replace(" %", "\u00a0%")))
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -65,5 +71,5 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(counted=counted, duration=duration, drawn=_drawn)
+    environment.filters.update(counted=counted, duration=duration, drawn=_drawn, words=_words)
     return environment

@@ -81,8 +81,17 @@ def text_table(caption: str, rows: Sequence[Sequence[str]], words: int) -> Table
     are left hold words."""
     kept = filled(rows)
     head, *body = [[row[place] for place in kept] for row in rows]
-    # symbols such as `a` and `p90` are no words
-    return table(caption, [sentence(one) if one.isalpha() and len(one) > 1 else one for one in head], body, words)
+    return table(
+        caption,
+        [_head(one) for one in head],
+        body,
+        words,
+    )
+
+
+def _head(words: str) -> str:
+    """A head with a capital, but for symbols such as `a` and `p90`, which are no words."""
+    return sentence(words) if len(words) > 1 and words.replace(" ", "").isalpha() else words
 
 
 def source(scenario: Scenario, name: str = "the scenario", file: str = "scenario.yaml") -> Source:
@@ -99,14 +108,18 @@ def metric_options(scenario: Scenario, asked: Sequence[Metric]) -> str:
 
 def about(scenario: Scenario, *rows: tuple[str, str], precision: float | None = None) -> list[tuple[str, str]]:
     """What was run and by what."""
-    made_by = versions()
-    libraries = [f"{name} {number}" for name, number in made_by.items() if name != "nixfleet-sim" and number]
     told = [("Seed", str(scenario.seed)), *rows]
     if precision is not None:
         told.append(("Precision", f"± {100 * precision:g} % asked for"))
+    return [*told, *made_by()]
+
+
+def made_by() -> list[tuple[str, str]]:
+    """By what it was run."""
+    numbers = versions()
+    libraries = [f"{name} {number}" for name, number in numbers.items() if name != "nixfleet-sim" and number]
     return [
-        *told,
-        ("Run by", f"nixfleet-sim {made_by['nixfleet-sim']}"),
+        ("Run by", f"nixfleet-sim {numbers['nixfleet-sim']}"),
         ("With", ", ".join([f"Python {python_version()}", *libraries])),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sim import plot
@@ -14,6 +16,15 @@ from sim.report.told import Told, about, estimated, metric_options, parts, said,
 from sim.result.words import counted, some
 
 SIDES = ("a.yaml", "b.yaml")
+_IN: Mapping[Unit, str] = {
+    "s": "times",
+    "host-s": "hosts' times",
+    "hosts/h": "throughputs (hosts/h)",
+    "hosts": "numbers of hosts",
+    "share": "shares",
+    "count": "counts",
+}
+"""What metrics of a unit are, for those of one figure."""
 
 
 def of_comparison(found: Comparison) -> Told:
@@ -62,7 +73,7 @@ def _differences(found: Comparison, unit: Unit) -> Shown:
             value = one.difference if of_means else one.median_difference
             around = one.difference_ci95 if of_means else one.median_difference_ci95
             rows.append((metric, of_means, value, around))
-    caption = "Differences b − a of each metric with their 95 % intervals, of means"
+    caption = f"Differences b − a of {_IN[unit]} with their 95 % intervals, of means"
     medians = [metric.path for metric, of_means, *_ in rows if not of_means]
     caption += f"; of medians where some run did not reach it: {some(medians, len(medians))}." if medians else "."
     axes = plot.differences(
@@ -70,7 +81,7 @@ def _differences(found: Comparison, unit: Unit) -> Shown:
         [np.nan if value is None else value for *_, value, _ in rows],
         [np.nan if low is None else low for *_, (low, _) in rows],
         [np.nan if high is None else high for *_, (_, high) in rows],
-        title="Side b against side a",
+        title=f"Side b against side a: {_IN[unit]}",
         label="b − a",
         unit=unit,
     )

@@ -33,8 +33,10 @@ def describe(result: Result) -> str:
     """A few sentences per rollout: the outcome, the slowest wave and where its time went, the exposure, the stall."""
     summary = result.summary
     ends = {"quiescent": "nothing was left to happen after", "horizon": "the horizon cut the run off at"}
+    ends["log"] = "as its event log tells it, which ends at"
+    seed = "" if summary["fidelity"] == "log" else f", seed {summary['seed']}"
     head = (
-        f"{summary['scenario']}: {counted(summary['hosts'], 'host')}, seed {summary['seed']}; "
+        f"{summary['scenario']}: {counted(summary['hosts'], 'host')}{seed}; "
         f"{ends.get(summary['end'], summary['end'] + ' at')} {duration(summary['ended_at_s'])}."
     )
     if not summary["rollouts"]:

@@ -115,6 +115,8 @@ class Result:
             ReducerError: it cannot be repeated, because a reducer that is not at hand made its steps.
         """
         if not self.has_events:
+            if self.summary["fidelity"] == "log":
+                raise LookupError("what was replayed from a log cannot be repeated; replay it with its events")
             reducer = self._reducer
             if isinstance(reducer, str):
                 raise ReducerError(

@@ -44,6 +44,29 @@ def test_something_is_worse(cli, baseline: Path) -> None:
     assert row[-2:] == ["worse", "statistics"]
 
 
+def test_its_page(cli, baseline: Path, tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    plain = cli("bench", "check", baseline, "--workers", 1, *SLOW)
+    said = cli("bench", "check", baseline, "--workers", 1, *SLOW, "--report", target)
+    assert (said.code, said.out) == (1, plain.out)
+    assert said.err.endswith(f"wrote {target}\n")
+    text = target.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert f"{P50}: was " in text.replace("<wbr>", "")
+    # before anything runs
+    missing = cli("bench", "check", baseline, "--report", tmp_path / "missing" / "page.html")
+    assert (missing.code, missing.out) == (2, "")
+    assert "there is no directory" in missing.err
+    assert "expected a name that ends in .html" in cli("bench", "check", baseline, "--report", baseline).err
+
+
+def test_no_scheduler(cli, baseline: Path, small: Path) -> None:
+    for arguments in (("record", baseline, small), ("check", baseline)):
+        code, out, err = cli("bench", *arguments, "--dask", "nonsense")
+        assert (code, out) == (2, "")
+        assert "dask" in err
+
+
 def test_another_seed_passes(cli, baseline: Path) -> None:
     code, out, _ = cli("bench", "check", baseline, "--workers", 1, "--seed", 77)
     assert code == 0

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sim.result import read
+from tests.cli.test_watch import COMMANDS, QUICK, SO_FAR
 
 PATIENCE = 40.0
 SIMULATED = b" simulated "
@@ -189,6 +190,19 @@ def test_replicate_shows_its_progress_and_what_is_known_after_ctrl_c(start, smal
     assert "Traceback" not in seen
     assert out.startswith("small: rollouts.stable.time_to_converged_s.p99 is ")
     assert re.search(r"^\d+ runs, seed 1: interrupted; ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_experiment_says_how_far_it_is_and_what_comes_of_it(start, small: Path, tmp_path: Path, name: str) -> None:
+    places = {"SCENARIO": small, "OUT": tmp_path / "out", "BASELINE": tmp_path / "baseline.json"}
+    words = [places.get(word, word) for word in COMMANDS[name]]
+    code, seen, _ = start(*words, *QUICK, out=False).end()
+    assert code == 0
+    shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", seen).split())
+    assert ": the first run ..." in shown
+    assert SO_FAR.search(shown)
+    # an estimate with its interval: a mean, or a share
+    assert re.search(r" \d[\d.]* ± [\d.]+ | \d+ % as asked \(\d", shown)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

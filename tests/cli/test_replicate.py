@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import sim
-from sim.cli.watch import FIRST_S, LONGER, Watch
-from sim.experiment import Progress, replicate
+from sim.experiment import replicate
 
 P99 = "rollouts.stable.time_to_converged_s.p99"
 
@@ -136,41 +134,3 @@ def test_a_directory_in_use_is_refused(cli, small: Path, tmp_path: Path) -> None
     assert "is working on this experiment; wait for it (--wait)" in refused.err
     holder.communicate("\n", timeout=60)
     assert cli(*arguments, "--wait").code == 0
-
-
-def test_plain_lines_come_less_and_less_often(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    with Watch("name", clock=lambda: now) as watch:
-        for second in range(100):
-            now = float(second)
-            watch.look(Progress(done=second + 10, known=10, of=200, fixed=True, says=lambda: "x: 5 ± 1 min"))
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "name: 15 of 200 runs, 3m5s left, x: 5 ± 1 min"
-    times = [int(line.split()[1]) - 10 for line in lines]
-    assert times[0] == FIRST_S
-    assert all(after >= LONGER * before for before, after in pairwise(times))
-    assert len(times) == 8
-
-
-def test_plain_lines_say_what_is_an_estimate_and_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    with Watch("a\x1b[2J", clock=lambda: now) as watch:
-        now = 10.0
-        watch.look(Progress(done=2, known=0, of=None, fixed=False, says=lambda: "x"))
-        now = 100.0
-        watch.look(Progress(done=20, known=0, of=40, fixed=False, says=lambda: "x"))
-        now = 1000.0
-        watch.look(Progress(done=20, known=20, of=40, fixed=True, says=lambda: "x"))
-    assert capsys.readouterr().err.splitlines() == [
-        "a\\x1b[2J: 2 runs done, x",
-        "a\\x1b[2J: 20 of about 40 runs, 1m40s left, x",
-        "a\\x1b[2J: 20 of 40 runs, x",
-    ]
-
-
-def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    with Watch("name", quiet=True, clock=lambda: now) as watch:
-        now = 1000.0
-        watch.look(Progress(done=2, known=0, of=None, fixed=False, says=lambda: "x"))
-    assert capsys.readouterr().err == ""

@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_the_file_reads_well(file: Path) -> None:
     assert line.startswith(f'        "{P50}": {{"mean": ')
     assert len([line for line in lines if '"transitions": 120' in line]) == 5
     assert file.stat().st_size < 12_000
+
+
+def test_it_is_the_same_wherever_it_runs(file: Path, write: Write, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere.json"
+    with ThreadPoolExecutor(2) as executor:
+        record(other, [write()], 5, with_speed=False, executor=executor)
+        found = check(file, with_speed=False, executor=executor)
+    assert other.read_bytes() == file.read_bytes()
+    assert (found.ok, found.moved, found.drifts) == (True, [], [])
 
 
 def test_scenarios_are_named_from_the_file(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

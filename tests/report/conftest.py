@@ -46,11 +46,18 @@ TEXTS = {
     "unchanged": STAGED % "" + "releases: [{at: 0s, ref: r1}, {at: 2h, ref: r2, unchanged: 1.0}]\n",
     "unlisted": "fleet: {generate: {channels: {c: {hosts: 9, policy: p}}, policies: {p: {waves: "
     "[{percent: 30, soak: 5m}]}}}}\n",
+    "budgeted": AT_ONCE.replace("waves: []", "waves: [{percent: 100, soak: 0s}]").replace(
+        "}}}}", "}}, disruption_budgets: [{selector: {all: true}, max_in_flight: 1}]}}"
+    )
+    % 12
+    + "hosts: {default: {activation: 10m, network_delay: 0s}}\n",
+    "all at once": AT_ONCE.replace("waves: []", "waves: [{percent: 100, soak: 0s}]") % 12
+    + "hosts: {default: {activation: 10m, network_delay: 0s}}\ncontrol_plane: {phases: zero}\n",
     "months": STAGED.replace("soak: 15m", "soak: 70d") % "" + "until: 90d\n",
 }
 
 
-VOID = frozenset({"meta", "link", "input", "br", "img", "hr"})
+VOID = frozenset({"meta", "link", "input", "br", "img", "hr", "wbr"})
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ import yaml
 
 import sim
 from sim.cli.main import execute
-from sim.experiment import compare, replicate, sweep
+from sim.experiment import Capacity, Progress, capacity, compare, replicate, sweep
 from sim.experiment.wording import filled
 from sim.report import experiment_report
 from sim.scenario.schema import Scenario
@@ -28,6 +29,11 @@ P99 = "rollouts.c.time_to_converged_s.p99"
 END = "rollouts.c.terminal_at_s"
 HOSTS = "rollouts.c.hosts"
 STRICT = {"rules.deferred": "strict"}
+BUDGET = "fleet.generate.disruption_budgets.0.max_in_flight"
+TICK = "control_plane.advance_tick"
+LAST = "rollouts.c.time_to_converged_s.p100"
+HALF = "rollouts.c.time_to_converged_s.p50"
+QUICK: dict[str, Any] = {"margin": 0.1, "confidence": 0.8, "workers": 1}
 
 Given = Callable[..., Scenario]
 
@@ -65,7 +71,39 @@ CASES: dict[str, Callable[[Given], Any]] = {
     "points none reach": lambda given: sweep(
         given("plain", until="6m"), {"control_plane.plan_tick": ["15s", "1m"]}, 2, metrics=[P99], workers=1
     ),
+    "found": lambda given: capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 35m", **QUICK),
+    "two goals": lambda given: capacity(
+        given("budgeted"), BUDGET, (1, 12), [f"{LAST} <= 35m", f"{HALF} <= 15m in 90%"], **QUICK
+    ),
+    "not together": lambda given: capacity(
+        given("budgeted"), BUDGET, (1, 12), [f"{LAST} <= 35m", f"{HALF} >= 25m"], **QUICK
+    ),
+    "no value": lambda given: capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 9m", **QUICK),
+    "every value": lambda given: capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 1d", **QUICK),
+    "wrong way round": lambda given: capacity(
+        given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 35m", largest=True, **QUICK
+    ),
+    "not monotone": lambda given: capacity(
+        given("all at once"), TICK, ("200s", "355s"), f"{LAST} <= 700", step="1s", largest=True, **QUICK
+    ),
+    "undecided": lambda given: capacity(
+        given("deferred"), "hosts.default.reboot.max", ("8h50m", "9h10m"), f"{P99} <= 8h40m in 50%", n=12, **QUICK
+    ),
+    "not finished": lambda given: capacity(
+        given("failed"), "control_plane.plan_tick", ("5s", "60s"), f"{LAST} <= 1d", **QUICK
+    ),
 }
+CAPACITIES = (
+    "found",
+    "two goals",
+    "not together",
+    "no value",
+    "every value",
+    "wrong way round",
+    "not monotone",
+    "undecided",
+    "not finished",
+)
 EACH = pytest.mark.parametrize("name", CASES)
 
 
@@ -136,9 +174,8 @@ def test_the_table_is_that_of_the_command(found, text, name) -> None:
     if not rows:
         return
     kept = filled(rows)
-    shown = table(
-        parsed(text(name)), "What each" if name in ("words", "two settings", "three settings") else "All metrics"
-    )
+    caption = "What each" if name in ("words", "two settings", "three settings") else "All metrics"
+    shown = table(parsed(text(name)), "The values" if name in CAPACITIES else caption)
     assert shown[1:] == [[row[place] for place in kept] for row in rows[1:]]
     assert [head.lower() for head in shown[0]] == [rows[0][place].lower() for place in kept]
 
@@ -155,7 +192,11 @@ def test_it_says_seed_and_versions(found, text, name) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["replications", "precise", "not precise", "some reached", "two scenarios", "some pairs"]
+    "name",
+    [
+        *("replications", "precise", "not precise", "some reached", "two scenarios", "some pairs"),
+        *("two goals", "undecided"),
+    ],
 )
 def test_the_scenario_and_the_command_in_it_give_the_same_again(
     found, text, name, tmp_path, monkeypatch, capsys
@@ -167,9 +208,11 @@ def test_the_scenario_and_the_command_in_it_give_the_same_again(
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(command)
     assert program == "nixfleet-sim"
-    assert execute([*arguments, "--json", "--workers", "1"]) == 0
+    none = name in CAPACITIES and found(name).answer is None
+    assert execute([*arguments, "--json", "--workers", "1"]) == (1 if none else 0)
     again, before = json.loads(capsys.readouterr().out), json.loads(json.dumps(found(name).summary))
-    assert again["metrics"] == before["metrics"]
+    for key in ("metrics", "answer", "tried", "goals"):
+        assert again.get(key) == before.get(key)
 
 
 # -- figures
@@ -272,6 +315,96 @@ def test_a_sweep_shows_every_point(text) -> None:
     ]
 
 
+# -- searches for a value
+
+
+def test_each_value_tried_is_told_with_its_share_and_the_answer(found, text) -> None:
+    """Twelve hosts of ten minutes take ⌈12 / k⌉ times ten minutes and a little: no time but with 4 or more at once."""
+    page, one = parsed(text("found")), found("found")
+    assert one.answer == 4
+    [shown] = [said for caption, said in captions(page).items() if caption.startswith("Runs as the goal asks")]
+    for row in one.tried:
+        answer = " (the answer)" if row.value == 4 else ""
+        [said] = re.findall(rf"(?<!\S){row.value}{re.escape(answer)}: ([^.]*)\.", shown)
+        assert said.startswith("100 % (" if row.value >= 4 else "0 % (")
+        assert said.endswith(f"of {row.runs:,} {'run' if row.runs == 1 else 'runs'}, {row.verdict}")
+    [goal] = table(page, "The goals, and in which share of the runs they are met at 4")[1:]
+    assert goal == ["goal 1", f"{LAST} <= 35m", "95 %", "100 %", goal[4], "yes"]
+    rows = table(page, "The values")
+    assert [row[0] for row in rows if row[-1] == "the answer"] == ["4"]
+
+
+def test_the_bottleneck_at_the_answer_is_drawn(found, text) -> None:
+    shown = captions(parsed(text("found")))
+    [caption] = [one for one in shown if one.startswith("What the critical path")]
+    assert f"at {BUDGET} = 4, on average of the 10 runs looked into." in caption
+    shares = found("found").bottleneck.shares
+    assert next(iter(shares)) == "gate disruption-budget"
+    assert (
+        shown[caption]
+        .removeprefix(f"{caption} ")
+        .startswith(f"gate disruption-budget: {100 * shares['gate disruption-budget']:.0f} %. ")
+    )
+    [caption] = [one for one in captions(parsed(text("not finished"))) if one.startswith("What ")]
+    assert caption.startswith("What the hosts' time in rollouts that do not finish goes into at ")
+
+
+def test_of_two_goals_each_has_a_figure_and_one_binds(found, text) -> None:
+    page = parsed(text("two goals"))
+    shown = [caption for caption in captions(page) if caption.startswith("Runs as the goal asks")]
+    assert [goal in caption for goal, caption in zip((LAST, HALF), shown, strict=True)] == [True, True]
+    rows = table(page, "The goals")[1:]
+    assert [(row[0], row[2], row[-1]) for row in rows] == [("goal 1", "95 %", "no"), ("goal 2", "90 %", "yes")]
+    assert [row[-1] for row in table(parsed(text("not together")), "The goals")[1:]] == ["yes", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "said"),
+    [
+        ("no value", "none", f"No {BUDGET} from 1 to 12 is enough for "),
+        ("every value", "all", "the smallest is the end of the range, 1."),
+        ("wrong way round", "first", "1 does not meet: if smaller values do worse, look for the smallest."),
+        ("not monotone", "found", "Not monotone: 5m17s meets, 4m38s does not; "),
+        ("undecided", "none", "Undecided after 12 runs, and taken not to meet: "),
+    ],
+)
+def test_how_a_search_ended_is_said(found, text, name, ending, said) -> None:
+    assert found(name).ending == ending
+    answer = parsed(text(name)).one("section", id="answers").all("div")[0].text()
+    assert said in answer
+    rows = table(parsed(text(name)), "The values")[1:]
+    assert ("the answer" in [row[-1] for row in rows]) == (found(name).answer is not None)
+    assert ("undecided" in [row[-1] for row in rows]) == (name == "undecided")
+
+
+def test_values_that_are_not_decided_are_not_enough(found) -> None:
+    assert found("undecided").enough == (
+        "48 runs of 4 values, seed 1: not enough to decide on any of them; no value may have more than 12"
+    )
+    one = found("found")
+    tried = [row._replace(verdict="undecided") if row.value == 3 else row for row in one.tried]
+    said = replace(one, tried=tried).enough.split(": ", 1)[1]
+    assert said.startswith(
+        "not enough to decide on 1 of them; enough for 80 % confidence that no other verdict is wrong "
+    )
+    assert one.enough.split(": ", 1)[1].startswith("enough for 80 % confidence that no verdict is wrong (")
+
+
+def test_a_search_that_was_interrupted_says_so(given) -> None:
+    def stop(so_far: Progress) -> None:
+        if so_far.done == 3:
+            raise KeyboardInterrupt
+
+    one = capacity(given("budgeted"), BUDGET, (1, 12), f"{LAST} <= 35m", progress=stop, **QUICK)
+    page = parsed(experiment_report(one))
+    words_only(page.one("main"))
+    what, enough = page.one("section", id="answers").all("div")
+    assert f"Interrupted: the smallest {BUDGET} from 1 to 12 with which " in what.text()
+    assert "3 runs of 2 values, seed 1: interrupted." in enough.text()
+    # nobody has looked into the runs at an answer yet
+    assert len(page.all("figure")) == 1
+
+
 # -- what a user wrote
 
 
@@ -292,13 +425,15 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
         replicate(nasty, 2, workers=1),
         compare(nasty, n=2, b={"hosts.default.activation_failure": 0.5}, workers=1),
         sweep(nasty, ref, 2, workers=1),
+        capacity(nasty, TICK, ("5s", "60s"), "rollouts.0.hosts <= 9", **QUICK),
     ):
         page = parsed(experiment_report(one))
         assert page.one("h1").text() == scenario["name"]
         for tag in ("script", "img", "b", "u", "i"):
             assert not page.all(tag)
         assert [section.attributes["id"] for section in page.all("section")] == SECTIONS
-        assert channel in page.one("section", id="tables").text()
+        if not isinstance(one, Capacity):
+            assert channel in page.one("section", id="tables").text()
 
 
 # -- the same bytes, and not too many
