@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sim.experiment import intervals
 from sim.experiment.bisection import Ending
 from sim.experiment.bottleneck import Bottleneck
 from sim.experiment.goals import Goal
+from sim.experiment.points import Columns, frame
 from sim.experiment.ranges import Span
 from sim.experiment.wording import as_given, columns, percent
 from sim.result.words import counted
@@ -71,10 +73,20 @@ class Capacity:
     """Pairs of values of which the first meets and the second, from which more was to be expected, does not."""
     bottleneck: Bottleneck | None
     """What most of the time goes into at the value judged."""
-    table: pd.DataFrame
-    """A row per run in the order of trying: the value, the replication, and a column per metric; NaN where the run
-    ended without reaching it."""
+    columns: Columns
+    """The columns of `table`."""
     interrupted: bool
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row per run in the order of trying: the value, the replication, and a column per metric; NaN where the run
+        ended without reaching it."""
+        return frame(self.columns)
+
+    @property
+    def runs(self) -> int:
+        """How many there were, of all values together."""
+        return len(self.columns["replication"])
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -110,7 +122,7 @@ class Capacity:
                 "shares": dict(narrow.shares),
                 "runs": narrow.runs,
             },
-            "runs": len(self.table),
+            "runs": self.runs,
             "monotone": not self.surprises,
             "interrupted": self.interrupted,
             "says": self.sentences,

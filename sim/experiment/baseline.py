@@ -28,7 +28,7 @@ from sim.experiment.speed import Speed, speed
 from sim.experiment.store import replace_file
 from sim.experiment.trajectory import Trajectory, trajectory, trimmed
 from sim.result import Result
-from sim.result.files import versions
+from sim.result.versions import versions
 from sim.scenario.loader import load
 from sim.scenario.schema import Scenario
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.experiment.metrics import Metric
 from sim.experiment.points import Values
 from sim.experiment.work import Measure
 from sim.reducer.gates import GATES
-from sim.result import Result
 from sim.result.critical import ACTIVATION, NETWORK, PASS, PROBES, REBOOT, SOAK
+
+if TYPE_CHECKING:
+    from sim.result import Result
 
 _OF_CHAIN = {
     SOAK: "soak",

@@ -16,7 +16,7 @@ from sim.experiment.estimates import Enough
 from sim.experiment.execute import Look, carry_out, workers_of
 from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Difference, paired
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, identity
 from sim.experiment.progress import Progress
 from sim.experiment.sizing import Stopped
 from sim.experiment.store import open_store
@@ -98,7 +98,7 @@ def compare(
                 raise
             stopped = "interrupted"
         del rows[2 * enough.runs :]
-        found = table(rows, asked)
+        found = columns_of(rows, asked)
         store.write_table(found)
     widest = enough.widest()
     return Comparison(
@@ -112,7 +112,7 @@ def compare(
             )
             for place, metric in enumerate(asked)
         },
-        table=found,
+        columns=found,
         pairs=enough.runs,
         stopped=stopped,
         precision=size.precision,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from sim.experiment.differences import Differences, called, told
 from sim.experiment.intervals import half_width
 from sim.experiment.metrics import Metric
 from sim.experiment.pairs import Paired, running_difference
+from sim.experiment.points import Columns, frame
 from sim.experiment.sentences import changed, phrase
 from sim.experiment.sizing import Stopped
 from sim.experiment.wording import Scale, columns, percent
@@ -38,8 +40,8 @@ class Comparison:
     asked: list[Metric]
     metrics: dict[str, Paired]
     """By path. Times in seconds, shares from 0 to 1; differences are b − a."""
-    table: pd.DataFrame
-    """Two rows per pair, `side` a and b, a column per metric; NaN where the run ended without reaching it."""
+    columns: Columns
+    """The columns of `table`."""
     pairs: int
     stopped: Stopped
     """Why there are no more: the precision was reached, that many were asked for, there were as many as may be, or
@@ -52,6 +54,11 @@ class Comparison:
     """The metric that the answer begins with."""
     notes: list[str]
     """What was done otherwise than asked."""
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Two rows per pair, `side` a and b, a column per metric; NaN where the run ended without reaching it."""
+        return frame(self.columns)
 
     @property
     def interrupted(self) -> bool:

@@ -17,7 +17,7 @@ from sim.experiment.errors import ExperimentError
 from sim.experiment.execute import Look, Workers, carry_out, gather, workers_of
 from sim.experiment.goals import Goal, goals
 from sim.experiment.metrics import Metric
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, identity
 from sim.experiment.progress import Progress
 from sim.experiment.ranges import Span, settled, span
 from sim.experiment.store import open_store
@@ -118,7 +118,7 @@ def capacity(
             if not any(rows.values()):
                 raise
             interrupted = True
-        found = table([row for mine in rows.values() for row in mine], asked)
+        found = columns_of([row for mine in rows.values() for row in mine], asked)
         store.write_table(found)
 
     def value(place: int) -> float:
@@ -149,7 +149,7 @@ def capacity(
         binding=search.binding,
         surprises=[(value(meets), value(fails)) for meets, fails in search.surprises],
         bottleneck=narrow,
-        table=found,
+        columns=found,
         interrupted=interrupted,
     )
 

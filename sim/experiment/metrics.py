@@ -18,8 +18,7 @@ import msgspec
 
 from sim.experiment.errors import ExperimentError
 from sim.reducer.records import STATES
-from sim.result.measures import PARTS
-from sim.result.summary import QUANTILES, REJECTED
+from sim.result.keys import PARTS, QUANTILES, REJECTED
 from sim.scenario.schema import Scenario
 
 Unit = Literal["s", "host-s", "hosts/h", "hosts", "share", "count"]

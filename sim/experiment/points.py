@@ -9,20 +9,25 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import count, islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from sim.experiment.metrics import Metric
-from sim.result.files import versions
+from sim.result.versions import versions
 from sim.scenario.loader import with_settings
 from sim.scenario.schema import Scenario
 from sim.scenario.write import ARTIFACT, bundle, plain
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Values = tuple[float | None, ...]
 """A run's values, None where the run ended before they were reached."""
+Columns = dict[str, NDArray[Any] | list[str | None]]
+"""A table: numbers, truth values or texts by the name of the column."""
 
 
 class Point:
@@ -84,24 +89,34 @@ def identity(kind: str, scenario: Scenario, metrics: Sequence[Metric], **more: A
     }
 
 
-def table(rows: Iterable[tuple[Run, Values]], metrics: Sequence[Metric]) -> pd.DataFrame:
-    """A row per run, in the order given: a column per setting, `replication`, and a column per metric with NaN where
-    it was not reached."""
+def columns_of(rows: Iterable[tuple[Run, Values]], metrics: Sequence[Metric]) -> Columns:
+    """The table of an experiment, a row per run in the order given: a column per setting, `replication`, and a column
+    per metric with NaN where it was not reached."""
     given = list(rows)
     settings = dict.fromkeys(key for run, _ in given for key in run.point.settings)
-    columns: dict[str, Any] = {key: _column([run.point.settings.get(key) for run, _ in given]) for key in settings}
-    columns["replication"] = np.array([run.replication for run, _ in given], dtype=np.int64)
+    found: Columns = {key: _column([run.point.settings.get(key) for run, _ in given]) for key in settings}
+    found["replication"] = np.array([run.replication for run, _ in given], dtype=np.int64)
     for place, metric in enumerate(metrics):
-        columns[metric.path] = np.array([values[place] for _, values in given], dtype=np.float64)
-    return pd.DataFrame(columns)
+        found[metric.path] = np.array([values[place] for _, values in given], dtype=np.float64)
+    return found
 
 
-def _column(values: list[Any]) -> pd.Series[Any]:
+def frame(given: Columns) -> pd.DataFrame:
+    """A table as pandas has it."""
+    # here, because loading pandas takes longer than a finished experiment may take to answer
+    import pandas as pd
+
+    return pd.DataFrame(
+        {name: pd.Series(column, dtype="str") if isinstance(column, list) else column for name, column in given.items()}
+    )
+
+
+def _column(values: list[Any]) -> NDArray[Any] | list[str | None]:
     """The values of a setting: as numbers or as truth values if all are, else as text."""
     kinds = {type(value) for value in values}
     if kinds <= {int, float} or kinds == {bool}:
-        return pd.Series(values)
-    return pd.Series([value if isinstance(value, str) else _text(value) for value in values], dtype="str")
+        return np.array(values)
+    return [value if isinstance(value, str) else _text(value) for value in values]
 
 
 def _text(value: Any) -> str | None:

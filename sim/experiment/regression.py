@@ -23,7 +23,7 @@ from sim.experiment.progress import Progress
 from sim.experiment.speed import Speed, speed
 from sim.experiment.trajectory import Parting, Trajectory, parting
 from sim.result import Result
-from sim.result.files import versions
+from sim.result.versions import versions
 from sim.scenario.schema import Scenario
 
 TOLERANCE = 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from sim.experiment.estimates import Estimate, running
 from sim.experiment.intervals import half_width
 from sim.experiment.metrics import Metric
+from sim.experiment.points import Columns, frame
 from sim.experiment.sizing import Stopped
 from sim.experiment.wording import Scale, columns, percent
 from sim.result.words import counted, some
@@ -28,8 +30,8 @@ class Replications:
     asked: list[Metric]
     metrics: dict[str, Estimate]
     """By path. Times in seconds, shares from 0 to 1."""
-    table: pd.DataFrame
-    """A row per replication, a column per metric; NaN where the run ended without reaching it."""
+    columns: Columns
+    """The columns of `table`."""
     stopped: Stopped
     """Why there are no more: the precision was reached, that many were asked for, there were as many as may be, or
     somebody interrupted."""
@@ -39,6 +41,16 @@ class Replications:
     """The metric that is least known, what of it, and half the width of its interval, relative to it."""
     first: Metric
     """The metric that the answer begins with."""
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row per replication, a column per metric; NaN where the run ended without reaching it."""
+        return frame(self.columns)
+
+    @property
+    def runs(self) -> int:
+        """How many there were."""
+        return len(self.columns["replication"])
 
     @property
     def interrupted(self) -> bool:
@@ -57,7 +69,7 @@ class Replications:
         return {
             "scenario": self.scenario.name,
             "seed": self.scenario.seed,
-            "replications": len(self.table),
+            "replications": self.runs,
             "stopped": self.stopped,
             "precision": self.precision,
             "metrics": found,
@@ -97,7 +109,7 @@ class Replications:
     @property
     def enough(self) -> str:
         """How many runs there are, and why not more."""
-        return f"{counted(len(self.table), 'run')}, seed {self.scenario.seed}: {self._why()}"
+        return f"{counted(self.runs, 'run')}, seed {self.scenario.seed}: {self._why()}"
 
     @property
     def footnotes(self) -> list[str]:
@@ -115,7 +127,7 @@ class Replications:
         path, what, width = self.widest
         of = {"mean": f"the mean of {path}", "median": f"the median of {path}", "share": f"how many runs reach {path}"}
         known = f"the least known is {of[what]}, to ± {percent(width)}"
-        if len(self.table) == 1:
+        if self.runs == 1:
             known = "a single run, which says nothing of how much runs differ"
         match self.stopped:
             case "precise":

@@ -11,7 +11,7 @@ from sim.experiment import sizing
 from sim.experiment.errors import ExperimentError
 from sim.experiment.estimates import Enough, estimate
 from sim.experiment.execute import Look, carry_out, workers_of
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, identity
 from sim.experiment.progress import Progress
 from sim.experiment.replicated import Replications
 from sim.experiment.sizing import Stopped
@@ -80,7 +80,7 @@ def replicate(
             if not rows:
                 raise
             stopped = "interrupted"
-        found = table(rows, asked)
+        found = columns_of(rows, asked)
         store.write_table(found)
     widest = enough.widest()
     return Replications(
@@ -89,7 +89,7 @@ def replicate(
         metrics={
             metric.path: estimate([values[place] for _, values in rows], metric) for place, metric in enumerate(asked)
         },
-        table=found,
+        columns=found,
         stopped=stopped,
         precision=size.precision,
         widest=(widest.metric.path, *widest.uncertainty),

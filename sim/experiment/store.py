@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.experiment.errors import ExperimentError
-from sim.experiment.points import Run, Values
+from sim.experiment.points import Columns, Run, Values
 
 FORMAT = 1
 ABOUT, RUNS, TABLE, LOCK = "experiment.json", "runs.jsonl", "table.parquet", ".lock"
@@ -59,14 +58,15 @@ class Store:
             if os.write(self._journal, line) != len(line):
                 raise ExperimentError(f"{self.directory}: no room left to write; make some and give the command again")
 
-    def has_table(self, table: pd.DataFrame) -> bool:
+    def has_table(self, table: Columns) -> bool:
         """Whether the directory has this very table."""
         place = None if self.directory is None else self.directory / TABLE
         return place is not None and place.exists() and place.read_bytes() == _parquet(table)
 
-    def write_table(self, table: pd.DataFrame) -> None:
-        """Put the experiment's table into the directory, if there is one."""
-        self.write(TABLE, _parquet(table))
+    def write_table(self, table: Columns) -> None:
+        """Put the experiment's table into the directory, if there is one and it has another."""
+        if self.directory is not None and not self.has_table(table):
+            self.write(TABLE, _parquet(table))
 
     def write(self, name: str | Path, content: bytes) -> None:
         """Put another file into the directory, if there is one, in one step."""
@@ -120,6 +120,9 @@ def open_store(
     try:
         if (place / ABOUT).exists():
             _compare(place, given)
+            # what a process that was killed while it wrote a file has left; nobody else writes here now
+            for draft in place.rglob(".*.partial"):
+                draft.unlink()
         else:
             for name, content in (files or {}).items():
                 replace_file(place / name, content)
@@ -234,11 +237,39 @@ def _read(path: Path, width: int) -> dict[tuple[str, int], Values]:
     return found
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def _parquet(table: Columns) -> bytes:
+    # here, and from buffers: `pa.array` loads pandas, to see whether it is given some, and that takes longer than a
+    # finished experiment may take to answer
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def array(column: NDArray[Any] | list[str | None]) -> pa.Array:
+        kind, bits, *data = _buffers(column)
+        given = [None if one is None else pa.py_buffer(one) for one in (bits, *data)]
+        return pa.Array.from_buffers(
+            pa.large_string() if kind is None else pa.from_numpy_dtype(kind), len(column), given
+        )
+
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
+    pq.write_table(pa.Table.from_arrays([array(one) for one in table.values()], list(table)), sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _buffers(column: NDArray[Any] | list[str | None]) -> tuple[Any, ...]:
+    """A column as Arrow has it: the type of its numbers (None for text), a bit for each value: is it there (None
+    if all are), and the values, of text their ends before them."""
+    if isinstance(column, list):
+        texts = [(one or "").encode() for one in column]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        return None, _bits(np.array([one is not None for one in column])), ends, b"".join(texts)
+    if column.dtype == np.float64:
+        return column.dtype, _bits(~np.isnan(column)), column
+    return column.dtype, None, _bits(column) if column.dtype == np.bool_ else column
+
+
+def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.packbits(flags, bitorder="little")
 
 
 def replace_file(path: Path, content: bytes) -> None:

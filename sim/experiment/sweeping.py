@@ -18,7 +18,7 @@ from sim.experiment.errors import ExperimentError
 from sim.experiment.estimates import Narrowing, estimate
 from sim.experiment.execute import Look, carry_out, workers_of
 from sim.experiment.metrics import Metric
-from sim.experiment.points import Point, Run, Values, identity, table
+from sim.experiment.points import Point, Run, Values, columns_of, frame, identity
 from sim.experiment.progress import Progress
 from sim.experiment.sizing import headline, so_far
 from sim.experiment.store import TABLE, Store, open_store
@@ -97,12 +97,13 @@ def sweep(
             if not rows:
                 raise
             interrupted = True
+        tabled = columns_of(rows, asked)
         found = _swept(scenario, settings, design, there, n, asked, first, rows, interrupted, notes)
         if store.directory is not None:
             # the table last: by it the next time knows that the figures are of it
-            found.files.update(_figures(found, store, store.directory, fresh=not store.has_table(found.table)))
+            found.files.update(_figures(found, store, store.directory, fresh=not store.has_table(tabled)))
             found.files["table"] = store.directory / TABLE
-            store.write_table(found.table)
+            store.write_table(tabled)
     return found
 
 
@@ -150,7 +151,7 @@ def _swept(
         replications=n,
         asked=asked,
         first=first,
-        table=table(rows, asked),
+        table=frame(columns_of(rows, asked)),
         estimates=estimates,
         statistics=statistics,
         effects=known,

@@ -8,21 +8,23 @@ import pickle
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import sim.result
 from sim.experiment import metrics as named
 from sim.experiment.errors import ExperimentError
 from sim.experiment.metrics import Metric
 from sim.experiment.points import Point, Values
-from sim.result import Result
-from sim.result.files import versions
+from sim.result.versions import versions
 from sim.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from sim.result import Result
 
 Look = Callable[[], None]
 """Called several times a second; what it raises ends the run."""
 Found = TypeVar("Found")
-Measure = Callable[[Result], Found]
+Measure = Callable[["Result"], Found]
 """What is made of a result; a function that can be pickled, as can what it gives."""
 
 

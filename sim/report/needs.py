@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sim.result import ResultError
-from sim.result.measures import PARTS
+from sim.result.keys import PARTS
 
 if TYPE_CHECKING:
     from sim.result import Result

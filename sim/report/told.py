@@ -16,7 +16,7 @@ from sim.experiment.wording import Scale, filled
 from sim.report.figures import Shown
 from sim.report.phrases import sentence
 from sim.report.tables import Table, table
-from sim.result.files import versions
+from sim.result.versions import versions
 from sim.scenario.schema import Scenario
 from sim.scenario.write import plain, to_yaml
 

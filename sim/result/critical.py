@@ -13,7 +13,6 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pandas as pd
 
 from sim.reducer.gates import COMPLIANCE_WAVE, DISRUPTION_BUDGET, QUARANTINE
 
@@ -175,4 +174,6 @@ class _Walk:
 
 def _number(wave: Any) -> int | None:
     """A wave of a table: None where the host is in none."""
+    import pandas as pd
+
     return None if pd.isna(wave) else int(wave)

@@ -14,12 +14,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -29,13 +27,12 @@ import pyarrow.parquet as pq
 import sim
 from sim.result.frames import NAMES, kinds
 from sim.result.result import Result
+from sim.result.versions import LIBRARIES, versions
 from sim.scenario.loader import load
 from sim.scenario.problems import ScenarioError
 from sim.scenario.write import bundle
 
 FORMAT = 1
-LIBRARIES = ("numpy", "pandas", "scipy", "simpy", "msgspec", "pydantic")
-"""Whose versions a result names: the same run is the same to the bit with the same versions."""
 
 
 class ResultError(Exception):
@@ -268,19 +265,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@cache
-def versions() -> Mapping[str, str | None]:
-    """The versions of nixfleet-sim and of `LIBRARIES`, None where one cannot be told."""
-    return MappingProxyType({"nixfleet-sim": sim.__version__, **{name: _version(name) for name in LIBRARIES}})
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 @contextmanager

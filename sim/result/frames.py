@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sim.model.recording import MoveLog, Moves, Recording
 from sim.reducer.records import STATES
-from sim.result.measures import PARTS, verified_at_promotion, wave_parts
+from sim.result.keys import PARTS
+from sim.result.measures import verified_at_promotion, wave_parts
 from sim.result.tracks import PENDING, Floats, Ints, Tracks, tracks
 
 NAMES = ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load", "events")

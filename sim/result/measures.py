@@ -24,19 +24,6 @@ from sim.result.tracks import (
     Tracks,
 )
 
-PARTS = (
-    "tick_s",
-    "gates_s",
-    "network_s",
-    "activating_s",
-    "deferred_s",
-    "soaking_failing_s",
-    "soaking_clock_s",
-    "stopped_s",
-    "superseded_s",
-)
-"""Where a host's time goes from the opening of its rollout until it has converged or the run ends; see `host_parts`."""
-
 
 def host_parts(log: RolloutLog, track: Tracks, rows: slice) -> dict[str, Floats]:
     """Per host of a rollout the seconds of each of `PARTS`; they add up to its time in all states but `Converged`.

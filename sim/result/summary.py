@@ -11,12 +11,9 @@ import pandas as pd
 from sim.model.recording import Recording, Stall
 from sim.reducer.records import STATES
 from sim.result.frames import waves
-from sim.result.measures import PARTS, exposure
+from sim.result.keys import PARTS, QUANTILES, REJECTED
+from sim.result.measures import exposure
 from sim.result.tracks import Floats, Tracks
-
-QUANTILES = (50, 90, 99, 100)
-"""Percent of a rollout's hosts."""
-REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown")
 
 
 def summary(recording: Recording, track: Tracks) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Generator, Sequence
 
@@ -64,9 +63,9 @@ def test_few_runs() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.004, 0.02, 0.1])
 def test_it_is_wrong_no_more_often_than_it_says(slope: float) -> None:
-    """Of 300 searches at 80 % confidence at most 60 may end outside of what the zone allows; by the union bound, which
+    """Of 100 searches at 80 % confidence at most 20 may end outside of what the zone allows; by the union bound, which
     is generous, far fewer do. The shares rise with the place through the zone (85 to 95 %)."""
-    repeats, size = 300, 64
+    repeats, size = 100, 64
 
     def share(place: int) -> float:
         return min(max(0.9 + slope * (place - 31.5), 0.0), 1.0)
@@ -78,20 +77,20 @@ def test_it_is_wrong_no_more_often_than_it_says(slope: float) -> None:
             errors += share(size - 1) >= 0.95
         else:
             errors += share(found.answer) <= 0.85 or (found.answer > 0 and share(found.answer - 1) >= 0.95)
-    assert errors <= repeats * 0.2 + 4 * math.sqrt(repeats * 0.2 * 0.8)
+    assert errors <= repeats * 0.2
 
 
 @pytest.mark.slow
 def test_with_several_goals_too() -> None:
     """Three goals that stand just outside of the zone everywhere, two met and one not from place 8 on: the hardest for
     the bound."""
-    repeats, errors = 300, 0
+    repeats, errors = 100, 0
     for seed in range(repeats):
         found = search(
             16, lambda place: [0.95 if place >= 8 else 0.85, 0.95, 0.95], goals=(0.9,) * 3, seed=seed, confidence=0.8
         )
         errors += found.answer != 8
-    assert errors <= repeats * 0.2 + 4 * math.sqrt(repeats * 0.2 * 0.8)
+    assert errors <= repeats * 0.2
 
 
 def test_which_goal_binds() -> None:

@@ -8,13 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import sim
+import sim.experiment.finding
 from sim.experiment import Capacity, ExperimentError, Progress, capacity
+from sim.experiment.points import Run, Values
 from sim.scenario.schema import Scenario
 from tests.experiment.conftest import ONE_HOST, TIME, TWENTY_HOSTS, Load
 
@@ -46,11 +51,12 @@ def budgeted(load: Load) -> Scenario:
 
 
 def test_a_duration_with_a_known_answer(one_host: Scenario) -> None:
-    """An exponential time of mean m is below 3 h with chance 1 − exp(−3 h / m): 95 % at m = 60.1 min; the zone of 2 %
-    is from 51.3 to 67.7 min."""
-    found = capacity(one_host, MEAN, ("20m", "2h"), f"{TIME} <= 3h in 95%", largest=True, workers=1)
+    """An exponential time of mean m is below 3 h with chance 1 − exp(−3 h / m): 95 % at m = 60.1 min; the zone, from 91
+    to 97.5 %, is from 48.8 to 74.8 min."""
+    goal = f"{TIME} <= 3h in 95%"
+    found = capacity(one_host, MEAN, ("20m", "2h"), goal, largest=True, margin=0.04, confidence=0.8, workers=1)
     assert found.answer is not None
-    assert 3 / -math.log(0.03) * 3600 - 60 < found.answer < 3 / -math.log(0.07) * 3600
+    assert 3 / -math.log(0.025) * 3600 - 60 < found.answer < 3 / -math.log(0.09) * 3600
     assert (found.values.unit, found.values.step, found.ending) == ("s", 60, "found")
     assert found.bottleneck is not None
     assert found.bottleneck.what == "activation"
@@ -139,6 +145,35 @@ def test_rollouts_that_do_not_finish_have_a_bottleneck_too(load: Load) -> None:
     assert found.summary["bottleneck"]["of"] == "hosts' time"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("largest", [False, True])
+def test_it_is_wrong_no_more_often_than_it_says(
+    budgeted: Scenario, monkeypatch: pytest.MonkeyPatch, largest: bool
+) -> None:
+    """Runs that are drawn, not simulated: the first goal is met in 94 % of them at the answer and in 85 % one value
+    before it, on both sides of the zone from 87 to 93 %; the second everywhere in 94 %. Of 100 searches at 80 %
+    confidence at most 20 may be wrong."""
+    repeats, answer = 100, 23
+
+    def drawn(luck: Any, runs: Iterable[Run], *_: object) -> Iterator[tuple[Run, Values]]:
+        for run in runs:
+            beyond = (answer - run.point.settings[BUDGET]) * (1 if largest else -1)
+            first, second = luck[run.replication]
+            chance = 0.94 + 0.01 * beyond if beyond >= 0 else 0.87 + 0.02 * beyond
+            yield run, (60.0 if first < chance else 1e6, 60.0 if second < 0.94 else 1e6)
+
+    monkeypatch.setattr(sim.experiment.finding, "settled", lambda *_: budgeted)
+    monkeypatch.setattr(sim.experiment.finding, "_bottleneck", lambda *_: None)
+    goals = [f"{P100} <= 35m in 90%", "rollouts.stable.time_to_converged_s.p50 <= 35m in 90%"]
+    wrong = 0
+    for seed in range(repeats):
+        luck = np.random.default_rng(seed).random((1000, 2)).tolist()
+        monkeypatch.setattr(sim.experiment.finding, "carry_out", partial(drawn, luck))
+        found = capacity(budgeted, BUDGET, (1, 40), goals, largest=largest, margin=0.03, confidence=0.8, workers=1)
+        wrong += found.answer != answer
+    assert wrong <= repeats * 0.2
+
+
 def test_too_few_runs_to_decide_anything(budgeted: Scenario) -> None:
     with pytest.raises(ExperimentError, match=r"5 runs of a value can never show .* it takes at least \d+; allow more"):
         capacity(budgeted, BUDGET, (1, 12), f"{P100} <= 35m", n=5)
@@ -177,16 +212,6 @@ def same(one: Capacity, other: Capacity) -> bool:
     return one.summary == other.summary and one.table.equals(other.table)
 
 
-@pytest.mark.slow
-def test_the_same_from_two_processes(one_host: Scenario, tmp_path: Path) -> None:
-    arguments = (one_host, MEAN, ("20m", "2h"), f"{TIME} <= 3h")
-    quick = {**QUICK, "largest": True}
-    here = capacity(*arguments, **quick, out=tmp_path / "here")
-    there = capacity(*arguments, **{**quick, "workers": 2}, out=tmp_path / "there")
-    assert same(here, there)
-    assert (tmp_path / "here" / "table.parquet").read_bytes() == (tmp_path / "there" / "table.parquet").read_bytes()
-
-
 KILLED = """
 import os, signal, sys
 import sim
@@ -197,28 +222,33 @@ def progress(so_far):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    path, out, workers, find, goal = sys.argv[1:]
-    capacity(sim.load(path), find, ("20m", "2h"), goal, largest=True, margin=0.1, confidence=0.8, out=out,
-             workers=int(workers), progress=progress)
+    path, out, find, goal = sys.argv[1:]
+    capacity(sim.load(path), find, ("20m", "2h"), goal, largest=True, margin=0.1, confidence=0.8, out=out, workers=2,
+             progress=progress)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_again_and_again_it_goes_on(tmp_path: Path, workers: int) -> None:
-    script, scenario, out = tmp_path / "killed.py", tmp_path / "scenario.json", tmp_path / "e"
+def test_killed_again_and_again_it_goes_on(tmp_path: Path) -> None:
+    """In two processes, and then it is the same as from one that nobody killed."""
+    script, path, out = tmp_path / "killed.py", tmp_path / "scenario.json", tmp_path / "e"
     script.write_text(KILLED)
-    scenario.write_text(json.dumps(ONE_HOST))
+    path.write_text(json.dumps(ONE_HOST))
     goal = f"{TIME} <= 3h"
     kills = 0
     while True:
-        command = [sys.executable, script, scenario, out, str(workers), MEAN, goal]
-        process = subprocess.Popen(command, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        process = subprocess.Popen(
+            [sys.executable, script, path, out, MEAN, goal],
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         code = process.wait(timeout=120)
         if code == 0:
             break
         assert code == -signal.SIGKILL
         kills += 1
     assert kills > 0
-    capacity(sim.load(scenario), MEAN, ("20m", "2h"), goal, largest=True, out=tmp_path / "whole", **QUICK)
+    asked = (sim.load(path), MEAN, ("20m", "2h"), goal)
+    whole = capacity(*asked, largest=True, out=tmp_path / "whole", **QUICK)
+    assert same(capacity(*asked, largest=True, out=out, **QUICK), whole)
     assert (out / "table.parquet").read_bytes() == (tmp_path / "whole" / "table.parquet").read_bytes()

@@ -82,21 +82,22 @@ def test_each_row_of_the_table_is_that_run(one_host):
 
 @pytest.mark.slow
 def test_the_interval_covers_the_true_difference(load):
-    """A uniform time up to two hours against one up to four: on average an hour more."""
+    """A uniform time up to two hours against one up to four: on average an hour more. Many more pairs, drawn, are in
+    `test_intervals`."""
     scenario = load(ONE_HOST, hosts__default__activation=UNIFORM["hosts.default.activation"])
-    found = compare(scenario, n=2_000, b={"hosts.default.activation.max": "4h"}, metrics=[TIME], workers=1)
+    found = compare(scenario, n=600, b={"hosts.default.activation.max": "4h"}, metrics=[TIME], workers=1)
     a, b = (found.table.loc[found.table["side"] == side, TIME].tolist() for side in "ab")
     hits = ratios = 0
-    for at in range(0, 2_000, 10):
+    for at in range(0, 600, 10):
         one = paired(a[at : at + 10], b[at : at + 10], found.asked[0])
         low, high = one.difference_ci95
         assert low is not None and high is not None
         # a quarter of a second is the grid of times
         hits += low - 0.25 <= 3_600 <= high + 0.25
         ratios += one.ratio_ci95[0] - 1e-2 <= 2.0 <= one.ratio_ci95[1] + 1e-2
-    # 95 % of 200, less three standard errors
-    assert hits >= 181
-    assert ratios >= 181
+    # 95 % of 60, less three standard errors
+    assert hits >= 52
+    assert ratios >= 52
 
 
 def test_it_stops_when_every_difference_is_known_well_enough(load, tmp_path):
@@ -227,7 +228,7 @@ import sim
 from sim.experiment import compare, sweep
 
 def progress(so_far):
-    if so_far.done == so_far.known + 2:
+    if so_far.done == so_far.known + 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from sim.experiment.metrics import find
 from sim.experiment.points import Point, Run
 from sim.experiment.store import Store
 from sim.experiment.work import packed, work
-from sim.result.files import versions
+from sim.result.versions import versions
 from tests.experiment.conftest import TIME, TWENTY_HOSTS
 
 

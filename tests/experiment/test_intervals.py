@@ -58,6 +58,18 @@ def test_shares_are_scipys(size):
         assert around == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
+@pytest.mark.parametrize("size", [10, 25, 100])
+def test_shares_are_covered_as_stated_over_all_shares(size):
+    """Hits are whole numbers, so no interval covers each share equally often; Wilson's does so over shares from 0 to 1
+    (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", 2001). Computed, not drawn."""
+    ends = [intervals.share(hits, size)[1] for hits in range(size + 1)]
+    shares = np.arange(0.005, 1.0, 0.005)
+    within = np.array([[low <= share <= high for low, high in ends] for share in shares])
+    coverage = (stats.binom.pmf(np.arange(size + 1), size, shares[:, None]) * within).sum(axis=1)
+    assert coverage.mean() == pytest.approx(0.95, abs=0.005)
+    assert coverage.min() > 0.83
+
+
 @pytest.mark.parametrize("size", [3, 10, 40])
 def test_means_of_normal_runs_are_covered_as_stated(size):
     rng = np.random.default_rng(size)
@@ -129,6 +141,18 @@ def test_the_paired_difference_is_scipys():
     a, b = drawn(20, 1), drawn(20, 2)
     theirs = stats.ttest_rel(b, a).confidence_interval(0.95)
     assert intervals.paired_difference(a, b)[1] == pytest.approx((theirs.low, theirs.high), rel=1e-9)
+
+
+def test_the_paired_difference_is_covered_as_stated():
+    """Sides that share most of their luck, and not in equal measure: their difference is normal all the same."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(TIMES):
+        common = rng.normal(0.0, 2.0, 8)
+        a = 10.0 + common + rng.normal(0.0, 1.0, 8)
+        b = 15.0 + 1.5 * common + rng.normal(0.0, 1.0, 8)
+        hits += covers(intervals.paired_difference(a.tolist(), b.tolist())[1], 5.0)
+    assert surely(hits, 0.95)
 
 
 def test_the_ratio_of_paired_means_is_covered_as_stated():

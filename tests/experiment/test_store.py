@@ -12,7 +12,7 @@ import pytest
 
 from sim.experiment import ExperimentError
 from sim.experiment.metrics import find
-from sim.experiment.points import Point, Run, content_hash, identity, table
+from sim.experiment.points import Point, Run, columns_of, content_hash, frame, identity
 from sim.experiment.store import open_store
 from tests.experiment.conftest import TWENTY_HOSTS
 
@@ -163,6 +163,17 @@ def test_one_that_was_killed_while_it_was_set_up_is_set_up_again(tmp_path, about
     assert json.loads((place / "experiment.json").read_text())["kind"] == "test"
 
 
+def test_the_draft_of_one_that_was_killed_while_it_wrote_is_cleared_away(tmp_path, about):
+    place = tmp_path / "e"
+    open_store(place, about).close()
+    (place / "figures").mkdir()
+    for draft in (place / ".table.parquet.abc.partial", place / "figures" / ".x.svg.abc.partial"):
+        draft.write_text("half")
+    (place / "notes.partial").write_text("mine")
+    open_store(place, about).close()
+    assert sorted(path.name for path in place.rglob("*.partial")) == ["notes.partial"]
+
+
 def test_the_table_is_read_with_pandas_alone_and_is_the_same_to_the_byte(tmp_path, twenty_hosts):
     metrics = find(twenty_hosts, PATHS)
     rows = [
@@ -173,22 +184,22 @@ def test_the_table_is_read_with_pandas_alone_and_is_the_same_to_the_byte(tmp_pat
     files = []
     for place in (tmp_path / "a", tmp_path / "b"):
         with open_store(place, identity("test", twenty_hosts, metrics)) as store:
-            store.write_table(table(rows, metrics))
+            store.write_table(columns_of(rows, metrics))
         files.append(place / "table.parquet")
     assert files[0].read_bytes() == files[1].read_bytes()
-    frame = pd.read_parquet(files[0])
-    assert list(frame.columns) == ["rules.deferred", "tick", "replication", *PATHS]
-    assert frame["rules.deferred"].tolist() == ["strict"] * 3 + ["converged"] * 3
-    assert frame["tick"].tolist() == [5] * 3 + [15] * 3
-    assert frame["replication"].tolist() == [0, 1, 2] * 2
-    assert frame[PATHS[0]].tolist() == [0.0, 1.0, 2.0] * 2
-    assert frame[PATHS[1]].isna().all()
+    read = pd.read_parquet(files[0])
+    assert list(read.columns) == ["rules.deferred", "tick", "replication", *PATHS]
+    assert read["rules.deferred"].tolist() == ["strict"] * 3 + ["converged"] * 3
+    assert read["tick"].tolist() == [5] * 3 + [15] * 3
+    assert read["replication"].tolist() == [0, 1, 2] * 2
+    assert read[PATHS[0]].tolist() == [0.0, 1.0, 2.0] * 2
+    assert read[PATHS[1]].isna().all()
 
 
 def test_settings_of_several_kinds_are_text_in_the_table(twenty_hosts):
     given = ["15s", 60, None, True, {"dist": "constant", "value": 1}]
     rows = [(Run(Point(twenty_hosts, {"x": value}), 0), ()) for value in given]
-    found = table(rows, [])["x"]
+    found = frame(columns_of(rows, []))["x"]
     assert found[:2].tolist() == ["15s", "60"]
     assert found[3:].tolist() == ["true", '{"dist":"constant","value":1}']
     assert found.isna().tolist() == [False, False, True, False, False]

@@ -12,7 +12,7 @@ from sim.model.recording import MoveLog, Recording, RolloutLog, Stall, Waiting
 from sim.reducer.index import GateHold
 from sim.reducer.records import STATES
 from sim.result import frames
-from sim.result.measures import PARTS
+from sim.result.keys import PARTS
 from sim.result.summary import quantiles, summary
 from sim.result.tracks import tracks
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.result.measures import PARTS
+from sim.result.keys import PARTS
 
 
 def played(tmp_path: Path, waves: list[dict[str, Any]], fidelity: str = "events", hosts: int = 2, **more: Any) -> Any:
