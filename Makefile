@@ -32,7 +32,7 @@ demo: $(VENV)/installed
 # the picture in README.md: the first screen of that report
 picture: demo browser
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
-	  --force-device-scale-factor=1 --user-data-dir="$$(mktemp -d)" --window-size=1280,1120 \
+	  --force-device-scale-factor=1 --user-data-dir="$$(mktemp -d)" --window-size=1280,800 \
 	  --screenshot="$(CURDIR)/docs/report.png" "file://$(CURDIR)/out/demo.html"
 
 lab: $(VENV)/installed-lab

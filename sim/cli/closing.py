@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from sim.cli.console import printable
+from sim.result.fates import FateOf, fates_of
 from sim.result.result import outcome
-from sim.result.stalled import StateOf, stall_sentences, states_at_the_end
+from sim.result.stalled import stall_sentences
 from sim.result.words import counted, duration, number, some
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def closing(result: Result) -> list[Text]:
     rollouts = summary["rollouts"]
     lines = [*_heading(summary), Text()]
     last = {rollout["channel"]: rollout for rollout in rollouts}
-    states = states_at_the_end(result)
+    fates = fates_of(result)
     told = (rollouts if len(rollouts) <= MOST_LINES else list(last.values()))[:MOST_LINES]
     for rollout in told:
         with_waves = len(rollouts) <= MOST_ROLLOUTS or last[rollout["channel"]] is rollout
-        lines += _rollout(rollout, states, with_waves=with_waves)
+        lines += _rollout(rollout, fates, with_waves=with_waves)
     if len(told) < len(rollouts):
         lines += [Text(f"... and {counted(len(rollouts) - len(told), 'rollout')} more, see --json"), Text()]
     for sentence in _advice(summary, result.scenario):
@@ -84,7 +85,7 @@ def _heading(summary: dict[str, Any]) -> Iterator[Text]:
     yield Text(", ".join(facts), FAINT)
 
 
-def _rollout(rollout: dict[str, Any], state_of: StateOf, *, with_waves: bool) -> Iterator[Text]:
+def _rollout(rollout: dict[str, Any], fate_of: FateOf, *, with_waves: bool) -> Iterator[Text]:
     states = ", ".join(f"{count:,} {state}" for state, count in rollout["states"].items() if count)
     done = rollout["terminal_at_s"] is not None
     style = GOOD if done else BAD if rollout["state"] != "Superseded" else FAINT
@@ -99,7 +100,7 @@ def _rollout(rollout: dict[str, Any], state_of: StateOf, *, with_waves: bool) ->
         for line in _waves(rollout):
             yield Text(line)
     if rollout["stalled"] is not None:
-        for sentence in stall_sentences(rollout, state_of):
+        for sentence in stall_sentences(rollout, fate_of):
             yield from _wrapped(printable(sentence), "  ")
     if with_waves or rollout["stalled"] is not None:
         yield Text()

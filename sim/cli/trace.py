@@ -11,6 +11,7 @@ import typer
 
 from sim.cli.console import Refused, printable, put_json, put_styled, say
 from sim.cli.options import Json, Quiet
+from sim.cli.writing import check_file, write_file
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,6 +42,9 @@ MOVING = frozenset(
 )
 """Reports that tell of a state change; the table has them on its line."""
 
+LONGEST_ID = 32
+"""Letters of a rollout's id in the table; --json has all."""
+
 Event = dict[str, Any]
 
 
@@ -66,6 +70,8 @@ def trace(
             raise typer.BadParameter(
                 f"{str(path)!r}: expected a name that ends in .{option}", param_hint=f"'--{option}'"
             )
+        if path is not None:
+            check_file(path)
     from sim.result import read
     from sim.result.sentences import sentences
     from sim.result.trace import UnknownName, rollouts_of
@@ -89,10 +95,10 @@ def trace(
         put_styled(_table(host, said, events))
     for path in (svg, png):
         if path is not None:
-            from sim.plot import save
+            from sim.plot.files import content
             from sim.plot.timeline import timeline
 
-            save(timeline(result, host, rollout_id=rollout), path)
+            write_file(path, content(timeline(result, host, rollout_id=rollout), path))
             if not quiet:
                 say(f"wrote {path}")
 
@@ -102,6 +108,7 @@ def _table(host: str, said: dict[str, str], events: list[Event]) -> Iterator[Tex
 
     from sim.cli.closing import BAD, FAINT, GOOD, HEAD
     from sim.result.sentences import moment
+    from sim.result.words import shortened
 
     for sentence in said.values():
         yield Text(printable(sentence), HEAD)
@@ -115,7 +122,7 @@ def _table(host: str, said: dict[str, str], events: list[Event]) -> Iterator[Tex
         (
             moment(at) if at is not None else "",
             moment(cp_at) if cp_at is not None else "",
-            rollout_id or "",
+            shortened(rollout_id or "", LONGEST_ID),
             words,
             BAD if bad else GOOD if good else "",
         )

@@ -72,14 +72,14 @@ def check_file(path: Path) -> None:
     os.unlink(draft)
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, content: str | bytes) -> None:
     """Give a file its content in one step; a link is followed.
 
     Raises:
         Refused: it cannot be written.
     """
     try:
-        _write(path.resolve(), text)
+        _write(path.resolve(), content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -88,11 +88,11 @@ def _unwritable(path: Path, error: OSError) -> Refused:
     return Refused(f"{path}: cannot be written: {error.strerror or error}")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         mask = os.umask(0)

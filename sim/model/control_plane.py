@@ -406,11 +406,13 @@ class ControlPlane:
             seen = rollout.failing[host.number] = {}
         if not failed and result.probe_name not in seen:
             return
-        before = seen.get(result.probe_name)
+        sticky = self.world.rules.compliance_wave == "sticky"
+        counted, before = len(seen) if sticky else sum(seen.values()), seen.get(result.probe_name)
         seen[result.probe_name] = failed
         if before != failed:
-            sticky = self.world.rules.compliance_wave == "sticky"
             count = len(seen) if sticky else sum(seen.values())
+            if count > counted:
+                rollout.failing_since[host.number] = self.world.clock.now
             self.index.failing_changed(rollout.rollout_id, host.name, count)
             self.world.dirty = True
 

@@ -71,15 +71,8 @@ class Fleet:
         group = np.zeros(len(self.names), dtype=np.int32)
         for override in hosts.overrides:
             matched = np.array(self.matching(override.match.to_selector()), dtype=bool) & (group == 0)
-            given = {
-                key: value
-                for key in HostSettings.model_fields
-                if key in override.model_fields_set and (value := getattr(override, key)) is not None
-            }
-            if "activation_timeout" in override.model_fields_set:
-                given["activation_timeout"] = override.activation_timeout
             group[matched] = len(settings)
-            settings.append(hosts.default.model_copy(update=given))
+            settings.append(override.over(hosts.default))
         return settings, group
 
     def _resolve_probes(self) -> list[tuple[Probe, ...]]:

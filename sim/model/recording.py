@@ -22,7 +22,8 @@ class Waiting(msgspec.Struct):
 
 
 class Stall(msgspec.Struct):
-    """Why a rollout of a quiescent run is not over: its wave, since when nothing of it has changed (s), what for."""
+    """Why a rollout of a quiescent run is not over: its wave, since when (s) all of what it waits for has held it (see
+    `sim.model.stalls`), and what that is."""
 
     wave: int
     since: float

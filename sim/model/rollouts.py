@@ -17,6 +17,7 @@ class Rollout:
         "converged",
         "deferred_at_promotion",
         "failing",
+        "failing_since",
         "first_dispatch_at",
         "hosts",
         "mirrors",
@@ -79,6 +80,8 @@ class Rollout:
         refused."""
         self.failing: dict[int, dict[str, bool]] = {}
         """Host -> enforce probe -> whether its latest result is fail; a probe is listed once it has ever failed."""
+        self.failing_since: dict[int, float] = {}
+        """Host -> when gate 6 last came to count one more failing probe of it (s)."""
         self.wave_opened_at: dict[int, float] = {0: record.opened_at}
         self.first_dispatch_at: dict[int, float] = {}
         self.deferred_at_promotion: dict[int, int] = {}

@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
 
+from sim.result.words import shortened
+
 if TYPE_CHECKING:
     from sim.result import Result
 
@@ -44,7 +46,7 @@ def prepare(axes: Axes | None, title: str, height: float = 3.8) -> Axes:
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
     # names are data: a dollar in one is no formula
-    axes.set_title(title, parse_math=False)
+    axes.set_title(shortened(title), parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 

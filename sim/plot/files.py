@@ -26,15 +26,22 @@ def save(axes_or_figure: Axes | Figure, path: str | Path) -> None:
         ValueError: the path ends in neither `.svg` nor `.png`.
         OSError: it cannot be written.
     """
-    place = Path(path)
-    match place.suffix.lower():
+    Path(path).write_bytes(content(axes_or_figure, path))
+
+
+def content(axes_or_figure: Axes | Figure, path: str | Path) -> bytes:
+    """What `save` would write to that path.
+
+    Raises:
+        ValueError: the path ends in neither `.svg` nor `.png`.
+    """
+    match Path(path).suffix.lower():
         case ".svg":
-            content = (svg(axes_or_figure) + "\n").encode()
+            return (svg(axes_or_figure) + "\n").encode()
         case ".png":
-            content = _render(axes_or_figure, "png", {"Software": None})
+            return _render(axes_or_figure, "png", {"Software": None})
         case _:
             raise ValueError(f"expected a path that ends in .svg or .png, not {str(path)!r}")
-    place.write_bytes(content)
 
 
 def svg(axes_or_figure: Axes | Figure) -> str:

@@ -35,6 +35,8 @@ class Comparison:
     here: str
     """What to call this run."""
     there: str
+    lead: str
+    """How a sentence about the other run begins."""
     settings: list[Row]
     more_settings: int
     """Settings that differ and are not listed."""
@@ -69,15 +71,17 @@ def compare(result: Result, against: Result) -> Comparison:
     groups.append(of_load(result.summary["load"], against.summary["load"]))
     shown = _furthest_apart(result, matched)
     rules = (result.scenario.rules.deferred, against.scenario.rules.deferred)
+    gained = _gained(shown) if shown and rules == ("converged", "strict") else None
     more = {
         "duration": ends,
-        "deferred": _unverified(matched, lead) if rules[0] != rules[1] else [],
+        "deferred": _unverified(matched, lead) if rules[0] != rules[1] and gained is None else [],
         "bad-release": [said for pair in matched if (said := _bad(*pair, lead))],
         "control-plane": [_load(result.summary, against.summary, lead)],
     }
     return Comparison(
         here=here,
         there=there,
+        lead=lead,
         settings=settings[:MOST_SETTINGS],
         more_settings=max(len(settings) - MOST_SETTINGS, 0),
         sentences=sentences,
@@ -85,7 +89,7 @@ def compare(result: Result, against: Result) -> Comparison:
         matched=matched,
         for_answers={key: said[:MOST_SAID] for key, said in more.items()},
         shown=shown,
-        gained=_gained(shown) if shown and rules == ("converged", "strict") else None,
+        gained=gained,
     )
 
 
@@ -124,17 +128,23 @@ def _names(result: Result, against: Result, settings: list[Row]) -> tuple[str, s
 
 def _ends(matched: list[tuple[dict[str, Any], dict[str, Any]]], lead: str) -> list[str]:
     """A sentence for each rollout, those that end alike in one."""
-    alike = [pair for pair in matched if _as_long(*pair)]
+    alike = [pair for pair in matched if _as_long(*pair) or _as_little(*pair)]
     said = [_end(*pair, lead) for pair in matched if len(alike) < 2 or pair not in alike]
     if len(alike) < 2:
         return said
-    which = f"the other {len(alike):,} rollouts take" if said else f"all {len(alike):,} rollouts take"
-    return [*said, f"{lead}, {which} as long."]
+    which = f"the other {len(alike):,}" if said else f"all {len(alike):,}"
+    how = "take as long" if all(_as_long(*pair) for pair in alike) else "come out the same"
+    return [*said, f"{lead}, {which} rollouts {how}."]
 
 
 def _as_long(one: dict[str, Any], other: dict[str, Any]) -> bool:
     here, then = (since(rollout, rollout["terminal_at_s"]) for rollout in (one, other))
     return here is not None and then is not None and isclose(here, then, abs_tol=1e-6)
+
+
+def _as_little(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether neither finishes, for the same reason since the same time."""
+    return one["terminal_at_s"] is None and other["terminal_at_s"] is None and outcome(one) == outcome(other)
 
 
 def _end(one: dict[str, Any], other: dict[str, Any], lead: str) -> str:

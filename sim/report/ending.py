@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from sim.report.phrases import GATES, LINKS, MOST, Answer, listed, main_rollout, of_hosts, sentence, states
+from sim.report.phrases import MOST, Answer, listed, main_rollout, of_hosts, states
 from sim.result import outcome
+from sim.result.bottleneck import bottleneck, bottleneck_sentence
 from sim.result.words import counted, duration, some
 
 if TYPE_CHECKING:
     from sim.result import Result
-    from sim.result.critical import Link
 
 QUANTILES = {"p50": "Half", "p90": "90\u00a0%", "p99": "99\u00a0%", "p100": "all"}
 
@@ -89,9 +87,7 @@ def _converged(rollout: dict[str, Any]) -> Iterator[str]:
         yield f"{rollout['rollout_id']} has no host to go to."
     elif not rollout["states"]["Converged"]:
         yield f"Not one of the {counted(hosts, 'host')} of {rollout['rollout_id']} had converged by the end."
-    elif not reached:
-        yield f"{sentence(of_hosts(rollout['states']['Converged'], hosts))} had converged by the end."
-    elif hosts > 1:
+    elif reached and hosts > 1:
         # of quantiles that are said alike the last says most
         last = {duration(at): word for word, at in reached}
         (at, first), *more = last.items()
@@ -101,58 +97,12 @@ def _converged(rollout: dict[str, Any]) -> Iterator[str]:
 
 
 def _bottleneck(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
-    """The wave that the chain of what set the end ran through for longest; where there is no end, the wave that it is
-    in."""
+    """Which wave is the bottleneck; where there is no end yet, which wave it is in."""
+    finished = rollout["terminal_at_s"] is not None and rollout["hosts"]
+    links = result.critical_path(rollout["rollout_id"]) if finished else []
+    said = bottleneck_sentence(rollout, bottleneck(result, links) if links else None)
     waves = rollout["waves"]
-    stalled = rollout["stalled"]
-    if stalled is not None:
-        if len(waves) > 1:
-            wave, since = stalled["wave"], duration(stalled["since_s"])
-            at = waves[wave]["opened_at_s"]
-            opened = "" if at is None else f", open since {duration(at)}"
-            yield f"The bottleneck is wave {wave}{opened}: it was not left, and nothing has changed since {since}."
-        return
-    if rollout["terminal_at_s"] is None:
-        if len(waves) > 1 and rollout["state"] != "Superseded":
-            yield f"It was in wave {rollout['current_wave']} then; the last is wave {len(waves) - 1}."
-        return
-    if not rollout["hosts"]:
-        return
-    links = result.critical_path(rollout["rollout_id"])
-    wave_of = _waves_of(result, {(link.rollout_id, link.host) for link in links})
-    spent: dict[tuple[str, int | None], list[Link]] = {}
-    for link in links:
-        spent.setdefault((link.rollout_id, wave_of[link.rollout_id, link.host]), []).append(link)
-    if not spent:
-        return
-    (name, wave), there = max(spent.items(), key=lambda one: _length(one[1]))
-    kinds: dict[str, list[Link]] = {}
-    for link in there:
-        kinds.setdefault(link.what, []).append(link)
-    kind, longest = max(kinds.items(), key=lambda one: _length(one[1]))
-    host = max(longest, key=lambda link: link.to_s - link.from_s).host
-    doing = LINKS.get(kind, f"held because of {GATES.get(kind, kind)}")
-    took = duration(_length(longest))
-    if len(spent) == 1 and len(waves) == 1:
-        yield f"All its hosts go in one wave; what set the end most is {doing}: {took} ({host})."
-        return
-    passed, whole = duration(_length(there)), duration(_length(links))
-    where = "the hosts in no wave" if wave is None else f"wave {wave}"
-    yield (
-        f"The bottleneck is {where} of {name}: of the {whole} that set the end "
-        f"{'all' if passed == whole else passed} passed there, {'all' if took == passed else took} of it {doing} "
-        f"({host})."
-    )
-
-
-def _length(links: list[Link]) -> float:
-    return sum(link.to_s - link.from_s for link in links)
-
-
-def _waves_of(result: Result, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int | None]:
-    frame = result.hosts
-    frame = frame[frame["host"].isin({host for _, host in wanted})]
-    return {
-        (str(rollout), str(host)): None if pd.isna(wave) else int(wave)
-        for rollout, host, wave in zip(frame["rollout_id"], frame["host"], frame["wave"], strict=True)
-    }
+    if said is not None:
+        yield said
+    elif len(waves) > 1 and not finished and rollout["state"] != "Superseded":
+        yield f"It was in wave {rollout['current_wave']} then; the last is wave {len(waves) - 1}."

@@ -46,17 +46,20 @@ def deferred(result: Result, comparison: Comparison | None = None) -> Answer:
             "wave waits for the last reboot of the one before it."
         )
     gains = sorted(_ahead(result), reverse=True)
-    sentences += [words for _, words in gains[:1]]
-    if len(gains) > 1:
-        sentences.append(f"{counted(len(gains) - 1, 'more wave')} started so, too.")
-    if not strict and not gains:
-        sentences.append("No wave started the earlier for it, so it gained nothing.")
+    beside = comparison.shown if comparison is not None and comparison.gained is not None else None
+    if beside is not None and comparison is not None:
+        sentences += _wave_by_wave(*beside, comparison.there)
+    else:
+        sentences += [words for _, words in gains[:1]]
+        if len(gains) > 1:
+            sentences.append(f"{counted(len(gains) - 1, 'more wave')} started so, too.")
+        if not strict and not gains:
+            sentences.append("No wave started the earlier for it, so it gained nothing.")
     if took:
         what = listed([rollout["rollout_id"] for rollout in exposed][:MOST]) if several else "the release"
-        sentences.append(
-            f"The risk: {of_hosts(took, sum(rollout['hosts'] for rollout in exposed))} took {what} before every host "
-            "of the waves before theirs had converged on it."
-        )
+        who = of_hosts(took, sum(rollout["hosts"] for rollout in exposed))
+        risk = f"The risk: {who} took {what} before every host of the waves before theirs had converged on it"
+        sentences.append(f"{risk}{_then(comparison, exposed) if beside is not None else ''}.")
     else:
         sentences.append("No host took the release before every host of the waves before its own had converged on it.")
     if strict:
@@ -91,6 +94,43 @@ def _ahead(result: Result) -> Iterator[tuple[float, str]]:
             else:
                 ahead = before["converged_at_s"] - wave["opened_at_s"]
                 yield ahead, f"{lead}; to wait for them would have taken {duration(ahead)} more."
+
+
+def _wave_by_wave(one: dict[str, Any], other: dict[str, Any], there: str) -> Iterator[str]:
+    """A rollout and the same one where a deferred host does not count as done: when each wave opens, and what was
+    verified then."""
+    pairs = [
+        (before, wave, later)
+        for (before, wave), later in zip(pairwise(one["waves"]), other["waves"][1:], strict=False)
+        if opened(before) and opened(wave) and opened(later)
+    ]
+    said = []
+    for before, wave, later in pairs:
+        here, then = (
+            duration(start["opened_at_s"] - rollout["opened_at_s"]) for start, rollout in ((wave, one), (later, other))
+        )
+        share = before["verified_at_promotion"]
+        unverified = share is not None and share < 1
+        verified = f", with {percent(share)} of wave {before['index']} verified" if unverified else ""
+        instead = f", not {then}" if then != here else ", as there"
+        said.append(f"wave {wave['index']} after {here}{instead}{verified}")
+    length, longer = (duration(rollout["terminal_at_s"] - rollout["opened_at_s"]) for rollout in (one, other))
+    yield f"The gain: {one['rollout_id']} ends after {length}; with {there} it takes {longer}."
+    if said:
+        more = f"; and {counted(len(said) - MOST, 'more wave')}" if len(said) > MOST else ""
+        yield f"It opens {'; '.join(said[:MOST])}{more}."
+
+
+def _then(comparison: Comparison | None, exposed: list[dict[str, Any]]) -> str:
+    """`; with deferred=strict none did`: how many did so in the other run, of the same rollouts."""
+    if comparison is None:
+        return ""
+    names = {rollout["rollout_id"] for rollout in exposed}
+    others = [other for one, other in comparison.matched if one["rollout_id"] in names]
+    took = sum(other["exposure"]["took_before_verified"] for other in others)
+    lead = comparison.lead[:1].lower() + comparison.lead[1:]
+    did = f"{of_hosts(took, sum(other['hosts'] for other in others))} did" if took else "none did"
+    return f"; {lead} {did}"
 
 
 def bad_release(result: Result) -> Answer:

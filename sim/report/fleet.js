@@ -8,7 +8,9 @@ const BAR = 30;
 const LARGEST = 22;
 const SMALLEST = 4;
 const MOST_HEIGHT = 460;
-const WHOLE_PLAY = 20;
+const LONGEST_PLAY = 20;
+const SHORTEST_PLAY = 2;
+const PLAYED_A_SECOND = 12;
 const CALM_STEPS = 20;
 const THINNEST = 2;
 
@@ -20,7 +22,7 @@ function startFleet(fleet, names) {
     return null;
   }
   const rollouts = new Map();
-  const grid = { fleet, names, slider, canvas, rollout: null, layout: null, states: null, counts: [], time: fleet.ended, pointed: null };
+  const grid = { fleet, names, slider, canvas, rollout: null, layout: null, states: null, counts: [], time: fleet.ended, position: 0, pointed: null };
 
   function select(id) {
     if (!rollouts.has(id)) {
@@ -29,11 +31,17 @@ function startFleet(fleet, names) {
     grid.rollout = rollouts.get(id);
     grid.pointed = null;
     arrange(grid);
+    // where the slider was in time, as near as the rollout has a change
+    const last = grid.rollout.moments.length - 1;
+    const present = tickOf(grid.time, fleet.rate);
+    slider.max = String(last);
+    slider.value = String(Math.max(grid.rollout.moments.findLastIndex((tick) => tick <= present), 0));
     move();
   }
 
   function move() {
-    grid.time = Math.min(Number(slider.value), fleet.ended);
+    grid.position = Math.round(Number(slider.value));
+    grid.time = Math.min(grid.rollout.moments[grid.position] / fleet.rate, fleet.ended);
     update(grid);
   }
 
@@ -58,7 +66,7 @@ function startFleet(fleet, names) {
 /** A rollout of the data block with its columns unpacked. */
 function opened(rollout, names) {
   const columns = unpackAll(rollout.columns);
-  const one = { ...rollout, columns };
+  const one = { ...rollout, columns, moments: unpack(rollout.moments) };
   if (rollout.kind === 'cells') {
     one.place = new Map(Array.from(columns.hosts, (number, place) => [names[number], place]));
   }
@@ -123,7 +131,7 @@ function arrange(grid) {
   pen.font = '13px system-ui, sans-serif';
   pen.textBaseline = 'alphabetic';
   for (const group of groups) {
-    pen.fillText(`${rollout.channel}, ${group.name}: ${counted(group.hosts, 'host')}`, 0, group.top - 6, width);
+    pen.fillText(`${shortened(rollout.channel)}, ${group.name}: ${counted(group.hosts, 'host')}`, 0, group.top - 6, width);
   }
 }
 
@@ -159,7 +167,7 @@ function stageAt(rollout, time) {
   return begun.length ? begun[begun.length - 1][1] : 'not open yet';
 }
 
-/** The tick of a time in seconds: what happened by then has happened. */
+/** The tick of a time in seconds, rounded up: what happened by then has happened. */
 function tickOf(time, rate) {
   return Math.ceil(time * rate - 1e-6);
 }
@@ -168,7 +176,7 @@ function tickOf(time, rate) {
 function drawCells(grid) {
   const { fleet, rollout, layout, canvas } = grid;
   const before = grid.states;
-  const now = statesAt(rollout, fleet.states, tickOf(grid.time, fleet.rate));
+  const now = statesAt(rollout, fleet.states, rollout.moments[grid.position]);
   const pen = canvas.getContext('2d');
   const inner = layout.size - 2 * layout.inset;
   const colours = fleet.states.map((state) => fleet.colours[state]);
@@ -200,9 +208,8 @@ function drawCells(grid) {
 
 /** Paint a bar of shares per wave; hosts per state. */
 function drawShares(grid) {
-  const { fleet, rollout, layout, canvas } = grid;
-  const many = fleet.positions + 1;
-  const position = Math.min(Math.max(Math.round(Number(grid.slider.value) / fleet.step), 0), fleet.positions);
+  const { fleet, rollout, layout, canvas, position } = grid;
+  const many = rollout.moments.length;
   const pen = canvas.getContext('2d');
   const counts = new Array(fleet.states.length).fill(0);
   layout.groups.forEach((group, number) => {
@@ -261,14 +268,15 @@ function startPlay(slider, move) {
     if (!playing) {
       return;
     }
-    go(at + (Math.min(now - last, 250) / 1000 / WHOLE_PLAY) * Number(slider.max));
+    const whole = Math.min(Math.max(Number(slider.max) / PLAYED_A_SECOND, SHORTEST_PLAY), LONGEST_PLAY);
+    go(at + (Math.min(now - last, 250) / 1000 / whole) * Number(slider.max));
     last = now;
     window.requestAnimationFrame(frame);
   }
 
   function tick() {
     if (playing) {
-      go(at + Number(slider.max) / CALM_STEPS);
+      go(at + Math.max(Number(slider.max) / CALM_STEPS, 1));
       window.setTimeout(tick, 1000);
     }
   }
@@ -344,11 +352,10 @@ function hostUnder(grid, group, x, y) {
 
 function sharesOf(grid, number) {
   const { fleet, rollout } = grid;
-  const position = Math.round(Number(grid.slider.value) / fleet.step);
   const said = [];
   for (const state of fleet.stacked) {
     const column = rollout.columns[state];
-    const hosts = column ? column[number * (fleet.positions + 1) + position] : 0;
+    const hosts = column ? column[number * rollout.moments.length + grid.position] : 0;
     if (hosts) {
       said.push(`${count(hosts)} ${state}`);
     }

@@ -2,11 +2,14 @@
 
 States go by the control plane's clock, as in the frame `hosts`, whose `…_at` columns are all there is to know: a host
 is in each state at most once.
+
+The slider goes from change to change of the rollout that is shown, so that a rollout of minutes can be followed in a
+run of days, and a long wait for a reboot takes no more room than a busy second.
 """
 
 from __future__ import annotations
 
-from math import ceil, isnan
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,21 +31,14 @@ MOST_CELLS = 10_000
 MOST_BYTES = 3_000_000
 """Of all rollouts together; those that opened first are left out beyond it."""
 MOST_POSITIONS = 1_000
-"""Positions of the slider, about."""
-STEPS = (0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
-"""Distances between two positions (s)."""
+"""Positions of the slider for one rollout, about: of more changes it shows every so manieth."""
 
 
 def fleet(result: Result, names: Names) -> dict[str, Any]:
     """All the script needs to draw the fleet over time; host names are added to `names`."""
     summary = result.summary
     ended = float(summary["ended_at_s"])
-    step = next(
-        (step for step in STEPS if ended <= MOST_POSITIONS * step), ceil(ended / MOST_POSITIONS / 86_400) * 86_400
-    )
-    # the last position is the first of the multiples of the step by which the run is over
-    positions = max(ceil(round(ended / step, 6)), 1)
-    rate = ticks_per_second(step * (positions + 1))
+    rate = ticks_per_second(ended + 1.0)
     drawn: list[dict[str, Any]] = []
     left = MOST_BYTES
     superseded = dict(zip(result.rollouts["rollout_id"], result.rollouts["superseded_at"], strict=True))
@@ -54,9 +50,11 @@ def fleet(result: Result, names: Names) -> dict[str, Any]:
         part = parts.get(rollout["rollout_id"])
         if part is None or not len(part):
             continue
-        one = _rollout(rollout, part, names, rate, step * np.arange(positions + 1, dtype=np.float64))
-        one["stages"] = _stages(rollout, float(superseded[rollout["rollout_id"]]))
-        left -= sum(len(text) for text in one["columns"].values()) + 16 * one.get("named", 0)
+        stages = _stages(rollout, float(superseded[rollout["rollout_id"]]))
+        moments = _moments(part, [at for at, _ in stages], ended, rate)
+        one = _rollout(rollout, part, names, rate, moments)
+        one |= {"stages": stages, "moments": numbers(moments)}
+        left -= sum(len(text) for text in (*one["columns"].values(), one["moments"])) + 16 * one.get("named", 0)
         if left < 0 and drawn:
             break
         drawn.append(one)
@@ -66,8 +64,6 @@ def fleet(result: Result, names: Names) -> dict[str, Any]:
         "stacked": list(LOOKS),
         "colours": {state: look.colour for state, look in LOOKS.items()},
         "ended": ended,
-        "step": step,
-        "positions": positions,
         "rate": rate,
         "selected": main["rollout_id"] if main is not None else None,
         "left_out": len(summary["rollouts"]) - len(drawn),
@@ -75,9 +71,7 @@ def fleet(result: Result, names: Names) -> dict[str, Any]:
     }
 
 
-def _rollout(
-    rollout: dict[str, Any], part: pd.DataFrame, names: Names, rate: float, positions: Floats
-) -> dict[str, Any]:
+def _rollout(rollout: dict[str, Any], part: pd.DataFrame, names: Names, rate: float, moments: Ints) -> dict[str, Any]:
     wave = part["wave"].fillna(-1).to_numpy(dtype=np.int64)
     # hosts in no wave come last; within a wave they are by name already
     order = np.argsort(np.where(wave < 0, np.iinfo(np.int64).max, wave), kind="stable")
@@ -97,9 +91,19 @@ def _rollout(
         columns = {"hosts": names.column([hosts[place] for place in order])}
         columns |= {STATES[n]: times(entered[:, n], rate) for n in occurring}
         return one | {"kind": "cells", "named": len(hosts), "columns": columns}
-    counts = shares(entered, np.repeat(np.arange(len(sizes)), sizes), len(sizes), positions)
+    counts = shares(entered, np.repeat(np.arange(len(sizes)), sizes), len(sizes), moments / rate)
     columns = {STATES[n]: numbers(counts[:, n, :].ravel()) for n in (0, *occurring)}
     return one | {"kind": "shares", "columns": columns}
+
+
+def _moments(part: pd.DataFrame, stages: list[float], ended: float, rate: float) -> Ints:
+    """The slider's positions as ticks: when something of the rollout changes, from its opening to the run's end."""
+    entered = part[[f"{state.lower()}_at" for state in STATES[1:]]].to_numpy(dtype=np.float64)
+    changes = np.unique(np.ceil(entered[~np.isnan(entered)] * rate))
+    if len(changes) > MOST_POSITIONS:
+        changes = changes[np.linspace(0, len(changes) - 1, MOST_POSITIONS).astype(np.int64)]
+    kept = np.ceil(np.array([*stages, ended]) * rate)
+    return np.unique(np.concatenate([changes, kept])).astype(np.int64)
 
 
 def _stages(rollout: dict[str, Any], superseded_at: float) -> list[tuple[float, str]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sim.report.phrases import GATES, MOST, PARTS, Answer, listed, main_rollout, percent, sentence
-from sim.result.stalled import stall_sentences, states_at_the_end
-from sim.result.words import counted, duration
+from sim.report.phrases import MOST, Answer, listed, main_rollout, percent, sentence
+from sim.result.bottleneck import GATE_WORDS, PART_WORDS, held_by, most_time
+from sim.result.fates import fates_of
+from sim.result.stalled import stall_sentences
+from sim.result.words import counted, duration, shortened
 
 if TYPE_CHECKING:
     from sim.result import Result
@@ -35,9 +37,9 @@ def what_holds(result: Result) -> Answer:
     sentences: list[str] = []
     short = ""
     stalled = sorted((one for one in rollouts if one["stalled"]), key=lambda one: one is not main)
-    state_of = states_at_the_end(result)
+    fate_of = fates_of(result)
     for rollout in stalled[:MOST]:
-        said, *advice = stall_sentences(rollout, state_of)
+        said, *advice = stall_sentences(rollout, fate_of)
         sentences.append(f"{said}.")
         if rollout is main and advice:
             sentences.append(f"What to do: {'; '.join(line.removeprefix('-> ') for line in advice)}.")
@@ -45,15 +47,14 @@ def what_holds(result: Result) -> Answer:
         sentences.append(
             f"{counted(len(stalled) - MOST, 'more rollout')} {'is' if len(stalled) == 4 else 'are'} stuck."
         )
-    parts = {part: sum(wave["parts"][part] for wave in main["waves"]) for part in PARTS}
-    whole = sum(parts.values())
-    if whole > 0:
-        largest = max(parts, key=lambda part: parts[part])
-        share = percent(parts[largest] / whole)
-        short = f"{share} {PARTS[largest]}"
-        gates = _gates(result, main["rollout_id"]) if largest == "gates_s" else ""
+    most = most_time(main)
+    if most is not None:
+        part, portion = most
+        share = percent(portion)
+        short = f"{share} {PART_WORDS[part]}"
+        gates = _gates(result, main["rollout_id"]) if part == "gates_s" else ""
         of = f"the time of {main['rollout_id']}'s hosts" if len(rollouts) > 1 else "its hosts' time"
-        sentences.append(f"{sentence(share)} of {of} short of Converged was spent {PARTS[largest]}{gates}.")
+        sentences.append(f"{sentence(share)} of {of} short of Converged was spent {PART_WORDS[part]}{gates}.")
     if not stalled:
         sentences += _last(result, main)
     if not sentences:
@@ -64,20 +65,14 @@ def what_holds(result: Result) -> Answer:
 def _stall(rollout: dict[str, Any]) -> str:
     """`stable waits for web-1`: who holds a stalled rollout, where that is one."""
     culprits = {name for waiting in rollout["stalled"]["waiting_for"] for name in waiting["culprits"]}
-    return (
-        f"{rollout['channel']} waits for {culprits.pop()}" if len(culprits) == 1 else f"{rollout['channel']} is stalled"
-    )
+    channel = rollout["channel"]
+    return f"{channel} waits for {shortened(culprits.pop())}" if len(culprits) == 1 else f"{channel} is stalled"
 
 
 def _gates(result: Result, rollout_id: str) -> str:
     """`: 12.0 host-hours because of waves that go first and 3.2 host-hours because of disruption budgets`."""
-    frame = result.gates
-    held = frame[frame["rollout_id"] == rollout_id].groupby("gate")["blocked_s"].sum().sort_values(ascending=False)
-    said = [
-        f"{seconds / 3600:,.1f} host-hours because of {GATES.get(str(gate), str(gate))}"
-        for gate, seconds in held.items()
-        if seconds > 0
-    ]
+    held = held_by(result.gates, rollout_id)
+    said = [f"{seconds / 3600:,.1f} host-hours because of {GATE_WORDS[gate]}" for gate, seconds in held.items()]
     return f": {listed(said[:MOST])}" if said else ""
 
 
@@ -91,13 +86,13 @@ def _last(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
     if len(missing):
         shown = missing.sort_values("blocked_s", ascending=False, kind="stable").head(MOST)
         lead = "Not converged at the end" + (f", {len(missing):,} in all" if len(missing) > MOST else "")
-        named = [f"{row['host']} ({row['state']}, {_mostly(row)})" for row in shown.to_dict("records")]
+        named = [f"{shortened(row['host'])} ({row['state']}, {_mostly(row)})" for row in shown.to_dict("records")]
     else:
         shown = hosts.sort_values("converged_at", ascending=False, kind="stable").head(MOST)
         lead = "The last to converge"
         opened = rollout["opened_at_s"]
         named = [
-            f"{row['host']} after {duration(row['converged_at'] - opened)} ({_mostly(row)})"
+            f"{shortened(row['host'])} after {duration(row['converged_at'] - opened)} ({_mostly(row)})"
             for row in shown.to_dict("records")
         ]
     yield f"{lead}: {listed(named)}."

@@ -122,7 +122,11 @@ function rowElement(view, row) {
     if (kind !== 'text') {
       cell.className = 'number';
     }
-    cell.textContent = words(view, key, kind, view.data[key][row]);
+    const whole = words(view, key, kind, view.data[key][row]);
+    cell.textContent = shortened(whole);
+    if (cell.textContent !== whole) {
+      cell.title = whole;
+    }
     element.append(cell);
   });
   return element;

@@ -20,7 +20,7 @@ from sim.report.fleet import MOST_CELLS, fleet
 from sim.report.hosts import COLUMNS, SHOWN, host_table
 from sim.report.needs import check
 from sim.report.packed import Names
-from sim.report.template import rendered
+from sim.report.template import rendered, visible
 from sim.result.words import duration
 from sim.scenario.write import plain, to_yaml
 
@@ -58,7 +58,7 @@ def report(
     return rendered(
         "page.html",
         SCRIPTS,
-        data=Markup(_json(data)),
+        data=Markup(_json(visible(data))),
         scenario=result.scenario,
         summary=summary,
         about=_about(result, made_by),

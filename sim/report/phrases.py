@@ -11,40 +11,6 @@ from sim.result.words import counted, duration
 MOST = 3
 """Rollouts and hosts that an answer names."""
 
-GATES = {
-    "quarantine": "the quarantine",
-    "channel-edges": "channels that go first",
-    "wave-promotion": "waves that go first",
-    "wave-promotion-host-unstaged": "the want of a wave that lists them",
-    "host-edge": "hosts that go first",
-    "disruption-budget": "disruption budgets",
-    "compliance-wave": "failed probes in earlier waves",
-}
-"""What each gate holds hosts because of."""
-
-PARTS = {
-    "tick_s": "waiting for the first plan pass",
-    "gates_s": "held by gates",
-    "network_s": "with the dispatch under way or the host offline",
-    "activating_s": "activating",
-    "deferred_s": "waiting for a reboot",
-    "soaking_failing_s": "soaking with failing probes",
-    "soaking_clock_s": "soaking for the clock alone",
-    "stopped_s": "failed or rolled back",
-    "superseded_s": "passed over by a newer release",
-}
-"""The parts of a wave's time (`sim.result.measures.PARTS`)."""
-
-LINKS = {
-    "soak clock": "soaking",
-    "probe results": "waiting for probe results",
-    "reboot": "waiting for a reboot",
-    "activation": "activating",
-    "network": "waiting for a host to be reachable",
-    "plan pass": "waiting for the next plan pass",
-}
-"""What a link of the critical path waited for; where it is a gate, see `GATES`."""
-
 
 class Answer(NamedTuple):
     """A question, its answer in a few words, and in sentences."""

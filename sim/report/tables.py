@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sim.plot.style import STATES as LOOKS
-from sim.report.phrases import PARTS, percent, states
+from sim.report.phrases import percent, states
 from sim.result import outcome
+from sim.result.bottleneck import PART_WORDS
 from sim.result.sentences import gate_words
 from sim.result.words import counted, duration, number
 
@@ -92,13 +93,13 @@ def time_spent(result: Result) -> Table:
     rows = []
     for one in result.summary["rollouts"]:
         for wave in one["waves"]:
-            whole = sum(wave["parts"][part] for part in PARTS)
-            shares = [percent(wave["parts"][part] / whole) if wave["parts"][part] else "" for part in PARTS]
+            whole = sum(wave["parts"][part] for part in PART_WORDS)
+            shares = [percent(wave["parts"][part] / whole) if wave["parts"][part] else "" for part in PART_WORDS]
             rows.append([f"{one['rollout_id']}, wave {wave['index']}", f"{whole / 3600:,.1f}", *shares])
-    used = [column for column in range(len(PARTS)) if any(row[2 + column] for row in rows)]
+    used = [column for column in range(len(PART_WORDS)) if any(row[2 + column] for row in rows)]
     return table(
         "Where the hosts' time went from the opening of the rollout until they converged, or until the end of the run.",
-        ["Wave", "Host-hours", *(_heading(list(PARTS.values())[column]) for column in used)],
+        ["Wave", "Host-hours", *(_heading(list(PART_WORDS.values())[column]) for column in used)],
         [[*row[:2], *(row[2 + column] for column in used)] for row in rows],
     )
 

@@ -15,8 +15,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.report.figures import Shown
-from sim.result.words import counted, duration
+from sim.result.words import counted, duration, readable, shortened
 
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, among them those that turn the direction of writing: in a name they would turn the words beside
+it, too."""
 _SVG = re.compile(r"^<svg ")
 _WITHIN_NAME = re.compile(r"(?<=[._])(?=[A-Za-z])")
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -35,17 +38,32 @@ def rendered(name: str, scripts: Sequence[str] = (), **parts: Any) -> str:
     )
 
 
+def visible(value: Any) -> Any:
+    """A text, or all texts in lists and dictionaries, with control characters spelt out; anything else as it is."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, dict):
+        return {visible(key): visible(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [visible(inner) for inner in value]
+    return value
+
+
 def _drawn(shown: Shown, number: str) -> Markup:
     """A figure's SVG element, told to a screen reader as one picture with the text that describes it."""
-    picture = _METADATA.sub("", shown.svg)
+    picture = visible(_METADATA.sub("", shown.svg))
     return Markup(
         _SVG.sub(f'<svg role="img" aria-describedby="{number}-text" aria-labelledby="{number}-caption" ', picture)
     )
 
 
 def _words(text: str) -> Markup:
-    """A text whose long names may break after a dot or an underscore, and whose percentages stay in one piece."""
-    return Markup("<wbr>").join(_WITHIN_NAME.split(text.replace(" %", "\u00a0%")))
+    """A text whose long names may break after a dot or an underscore and lose their middle where they are far too long,
+    and whose percentages stay in one piece."""
+    # what is marked as safe passes by `visible`, which is asked here for that reason
+    return Markup("<wbr>").join(_WITHIN_NAME.split(visible(readable(text)).replace(" %", "\u00a0%")))
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -69,7 +87,14 @@ def _read(name: str) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=visible,
     )
-    environment.filters.update(counted=counted, duration=duration, drawn=_drawn, words=_words)
+    environment.filters.update(
+        counted=counted, duration=duration, drawn=_drawn, shortened=shortened, readable=readable, words=_words
+    )
     return environment

@@ -12,6 +12,18 @@ function counted(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 }
 
+const LONGEST_NAME = 64;
+
+/** A name without its middle, where it is long. */
+function shortened(name) {
+  const letters = Array.from(name);
+  if (letters.length <= LONGEST_NAME) {
+    return name;
+  }
+  const tail = Math.floor((LONGEST_NAME - 1) / 2);
+  return `${letters.slice(0, LONGEST_NAME - 1 - tail).join('')}…${letters.slice(letters.length - tail).join('')}`;
+}
+
 /** Seconds as `2d3h`, `1h30m`, `4m10s`, `12.5s` or `40ms`: the two largest units. */
 function duration(seconds) {
   if (seconds > 0 && seconds < 0.9995) {

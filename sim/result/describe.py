@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sim.result.stalled import stall_sentences, states_at_the_end
+from sim.result.bottleneck import PART_WORDS, bottleneck, bottleneck_sentence, held_by, most_time
+from sim.result.fates import fates_of
+from sim.result.stalled import stall_sentences
 from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
@@ -13,24 +15,12 @@ if TYPE_CHECKING:
 
     from sim.result.result import Result
 
-_PARTS = {
-    "tick_s": "waiting for the first plan pass",
-    "gates_s": "held by gates",
-    "network_s": "dispatches under way or hosts offline",
-    "activating_s": "activating",
-    "deferred_s": "deferred, waiting for a reboot",
-    "soaking_failing_s": "soaking with failing probes",
-    "soaking_clock_s": "soaking for the clock alone",
-    "stopped_s": "failed or reverted",
-    "superseded_s": "superseded while pending",
-}
-
 _SHARES = {"p50": "half", "p90": "90 %", "p99": "99 %", "p100": "all"}
 """How the quantiles of a time are said, from the smallest on."""
 
 
 def describe(result: Result) -> str:
-    """A few sentences per rollout: the outcome, the slowest wave and where its time went, the exposure, the stall."""
+    """A few sentences per rollout: the outcome, the bottleneck, where the time went, the exposure, the stall."""
     summary = result.summary
     ends = {"quiescent": "nothing was left to happen after", "horizon": "the horizon cut the run off at"}
     ends["log"] = "as its event log tells it, which ends at"
@@ -41,17 +31,17 @@ def describe(result: Result) -> str:
     )
     if not summary["rollouts"]:
         return f"{head} {_why_none_opened(result)}"
-    state_of = states_at_the_end(result)
+    fate_of = fates_of(result)
     paragraphs = [head]
     for rollout in summary["rollouts"]:
         sentences = [
             *_outcome(rollout, summary["end"]),
-            *_bottleneck(rollout, result.gates),
             *_critical(result, rollout),
+            *_time(rollout, result.gates),
             *_exposure(rollout),
         ]
         if rollout["stalled"] is not None:
-            sentences += [f"{sentence}." for sentence in stall_sentences(rollout, state_of) if sentence[:2] != "->"]
+            sentences += [f"{sentence}." for sentence in stall_sentences(rollout, fate_of) if sentence[:2] != "->"]
         paragraphs.append(" ".join(sentences))
     return "\n\n".join(paragraphs)
 
@@ -92,29 +82,14 @@ def _converged(rollout: dict[str, Any], end: str) -> str:
     return ", ".join([f"{who} had converged after {first}", *(f"{share} after {at}" for at, share in later)]) + "."
 
 
-def _bottleneck(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
-    """The wave that took longest from its opening until the next one's, or its own end, and where its time went."""
-    waves = [wave for wave in rollout["waves"] if wave["opened_at_s"] is not None and wave["hosts"]]
-    if not waves:
-        return
-    if len(waves) > 1:
-        took = {}
-        for wave, following in zip(waves, [*waves[1:], None], strict=True):
-            end = following["opened_at_s"] if following else wave["eligible_at_s"]
-            if end is not None:
-                took[wave["index"]] = end - wave["opened_at_s"]
-        if took:
-            slowest = max(took, key=lambda index: took[index])
-            last = slowest == waves[-1]["index"]
-            until = "all of its hosts were eligible" if last else "its hosts let the next go"
-            yield f"Its slowest wave was wave {slowest}, {duration(took[slowest])} until {until}."
-    parts = {part: sum(wave["parts"][part] for wave in rollout["waves"]) for part in _PARTS}
-    whole = sum(parts.values())
-    if whole > 0:
-        largest = max(parts, key=lambda part: parts[part])
-        which = _longest_gate(rollout["rollout_id"], gates) if largest == "gates_s" else ""
-        share = f"{100 * parts[largest] / whole:.0f} %"
-        yield f"{share} of its hosts' time short of Converged was spent {_PARTS[largest]}{which}."
+def _time(rollout: dict[str, Any], gates: pd.DataFrame) -> Iterator[str]:
+    """Where its hosts' time went, and how much of a wave was verified when the next one was let go."""
+    most = most_time(rollout)
+    if most is not None:
+        part, share = most
+        held = list(held_by(gates, rollout["rollout_id"])) if part == "gates_s" else []
+        which = f" ({held[0]} most of all)" if held else ""
+        yield f"{100 * share:.0f} % of its hosts' time short of Converged was spent {PART_WORDS[part]}{which}."
     for wave in rollout["waves"]:
         verified_share = wave["verified_at_promotion"]
         if verified_share is not None and verified_share < 1.0:
@@ -129,18 +104,19 @@ def _others(hosts: int, verified: int) -> str:
     return "the other one" if hosts - verified == 1 else "the others"
 
 
-def _longest_gate(rollout_id: str, gates: pd.DataFrame) -> str:
-    """The gate that held the rollout's hosts for most host-seconds, in brackets; nothing where none held any."""
-    held = gates[gates["rollout_id"] == rollout_id].groupby("gate")["blocked_s"].sum()
-    return f" ({held.idxmax()} most of all)" if len(held) else ""
-
-
 def _critical(result: Result, rollout: dict[str, Any]) -> Iterator[str]:
-    """What set the end, by kind, the longest first."""
+    """Which wave is the bottleneck, and what set the end, by kind, the longest first."""
     if rollout["terminal_at_s"] is None or not rollout["hosts"]:
+        said = bottleneck_sentence(rollout, None)
+        if said is not None:
+            yield said
         return
+    links = result.critical_path(rollout["rollout_id"])
+    said = bottleneck_sentence(rollout, bottleneck(result, links)) if len(rollout["waves"]) > 1 else None
+    if said is not None:
+        yield said
     seconds: dict[str, float] = {}
-    for link in result.critical_path(rollout["rollout_id"]):
+    for link in links:
         seconds[link.what] = seconds.get(link.what, 0.0) + link.to_s - link.from_s
     longest = sorted(seconds, key=lambda what: -seconds[what])[:3]
     if longest:

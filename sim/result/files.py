@@ -83,12 +83,14 @@ def read(directory: str | Path) -> Result:
     place = Path(directory)
     about = _about(place)
     if about is None:
-        there = "it is no directory" if place.exists() and not place.is_dir() else "no result is there"
-        raise ResultError(f"cannot read {directory}: {there}")
+        raise ResultError(f"cannot read {directory}: {_what_is_there(place)}")
     if about["format"] > FORMAT:
         raise ResultError(
             f"cannot read {directory}: it was written by nixfleet-sim {about.get('nixfleet-sim')}, in a later format"
         )
+    missing = [name for name in about["files"] if not (place / name).is_file()]
+    if missing:
+        raise ResultError(f"cannot read {directory}: the result is not whole, {_missing(missing)}; {_RENEW}")
     with _spoken(f"cannot read {place / 'summary.json'}"):
         found = json.loads((place / "summary.json").read_text(encoding="utf-8"))
         if not isinstance(found, dict):
@@ -115,7 +117,7 @@ def written_by(directory: str | Path) -> dict[str, Any]:
     """
     about = _about(Path(directory))
     if about is None:
-        raise ResultError(f"cannot read {directory}: no result is there")
+        raise ResultError(f"cannot read {directory}: {_what_is_there(Path(directory))}")
     return {key: about.get(key) for key in ("nixfleet-sim", "python", "libraries")}
 
 
@@ -214,6 +216,29 @@ def _about(directory: Path) -> dict[str, Any] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
     return found
+
+
+_RENEW = "copy the whole directory, or run the scenario again with --out"
+
+
+def _what_is_there(place: Path) -> str:
+    """Why a place whose `version.json` cannot be read is no result, and what to do."""
+    if not place.exists():
+        return "there is no such directory"
+    if not place.is_dir():
+        return "it is no directory"
+    own = ("summary.json", "scenario.yaml", *(f"{name}.parquet" for name in NAMES))
+    parts = [name for name in own if (place / name).is_file()]
+    if (place / "version.json").exists():
+        return f"its version.json is half-written, or is none that a result has; {_RENEW}"
+    if parts:
+        return f"the result is half-written: it has {parts[0]}, but version.json is missing; {_RENEW}"
+    return "no result is there; `run SCENARIO --out DIR` writes one"
+
+
+def _missing(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} {'is' if len(names) == 1 else 'are'} missing"
 
 
 def _put_in_place(draft: Path, target: Path) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sim.result.fates import fates_of, told
 from sim.result.story import FINAL, Story, time_of
 from sim.result.trace import read_story
 from sim.result.words import counted, duration, some
 
 if TYPE_CHECKING:
     from sim.result.result import Result
-
-FEW = 3
-"""Culprits that are named."""
 
 
 def sentences(result: Result, host: str, rollout_id: str | None = None) -> dict[str, str]:
@@ -226,15 +224,11 @@ class _Sentence:
         names = [name for one in stalled["waiting_for"] if one["gate"] == gate for name in one["culprits"]]
         frame = self.result.hosts
         frame = frame[frame["rollout_id"] == self.story.rollout_id]
-        states = dict(zip(frame["host"], frame["state"], strict=True))
         if not names:
             done = ["Converged"] if self.result.scenario.rules.deferred == "strict" else ["Converged", "Deferred"]
             current = frame[(frame["wave"] == rollout["current_wave"]) & ~frame["state"].isin(done)]
             names = current["host"].tolist()
-        if not names:
-            return ""
-        shown = [f"{name} ({states.get(name, 'not in this rollout')})" for name in names[:FEW]]
-        return f" and waits for {some([*shown, *names[FEW:]], FEW)}"
+        return f" and waits for {told(names, self.story.rollout_id, fates_of(self.result))}" if names else ""
 
     def _deferred(self, since: str) -> str:
         down = self._went_down(self.entered["Deferred"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
@@ -44,7 +45,26 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+LONGEST_NAME = 64
+"""Letters of a name up to which it is shown whole: host names have no more, and a table has no room for more."""
+
+_FAR_TOO_LONG = re.compile(r"\S{100,}")
+
+
+def shortened(name: str, most: int = LONGEST_NAME) -> str:
+    """A name without its middle, where it has more letters than that; the ends tell names apart."""
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 2
+    return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def readable(sentence: str) -> str:
+    """A sentence in which every word that is far too long, as a name in it may be, has lost its middle."""
+    return _FAR_TOO_LONG.sub(lambda found: shortened(found[0]), sentence)
+
+
 def some(names: list[str], most: int = 3) -> str:
     """The first few names, and how many more there are."""
-    shown = ", ".join(names[:most])
+    shown = ", ".join(shortened(name) for name in names[:most])
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

@@ -384,6 +384,10 @@ class Override(Part):
         """The settings that it gives, by key."""
         return {key: getattr(self, key) for key in HostSettings.model_fields if key in self.model_fields_set}
 
+    def over(self, default: HostSettings) -> HostSettings:
+        """The settings of a host that it matches, from those of the others."""
+        return default.model_copy(update=self.given())
+
 
 class Hosts(Part):
     """The hosts' behaviour: a default, and overrides of which the first that matches a host counts."""

@@ -8,9 +8,16 @@ import pytest
 
 from sim.reducer.gates import GATES
 from sim.reducer.records import STATES
+from sim.result.fates import Fate
 from sim.result.stalled import stall_sentences
 
-KNOWN = {"host-17": "Failed", "host-18": "Deferred"}
+BACK = Fate("Reverted", "its probes failed, and it was rolled back", "their probes failed, and they were rolled back")
+KNOWN = {
+    "host-17": Fate("Failed"),
+    "host-18": Fate("Deferred", "it never reboots", "they never reboot"),
+    "host-19": BACK,
+    "host-22": BACK,
+}
 
 
 def sentences(*waiting: tuple[str, int, list[str]]) -> list[str]:
@@ -33,12 +40,27 @@ def sentences(*waiting: tuple[str, int, list[str]]) -> list[str]:
         (
             ("wave-promotion", 1, ["host-17", "host-18", "alien", "host-20", "host-21"]),
             (
-                "wave-promotion holds 1 host, waiting for host-17 (Failed), host-18 (Deferred), "
+                "wave-promotion holds 1 host, waiting for host-17 (Failed), host-18 (Deferred: it never reboots), "
                 "alien (not in this rollout) and 2 more"
             ),
         ),
         (("wave-promotion", 4, []), "wave-promotion holds 4 hosts, waiting for a wave that lists no host"),
-        (("host-edge", 2, ["host-18"]), "host-edge holds 2 hosts, waiting for host-18 (Deferred)"),
+        (
+            ("host-edge", 2, ["host-18"]),
+            "host-edge holds 2 hosts, waiting for host-18 (Deferred: it never reboots)",
+        ),
+        (
+            ("wave-promotion", 4, ["host-19", "host-22", "host-17", "host-18"]),
+            (
+                "wave-promotion holds 4 hosts, waiting for host-19 and host-22 (Reverted: their probes failed, and "
+                "they were rolled back), host-17 (Failed) and 1 more"
+            ),
+        ),
+        (("Deferred", 1, ["host-18"]), "1 host will stay Deferred: it never reboots (host-18)"),
+        (
+            ("Deferred", 3, ["host-18", "host-20", "host-21"]),
+            "1 host will stay Deferred: it never reboots (host-18); 2 hosts will stay Deferred (host-20, host-21)",
+        ),
         (("channel-edges", 30, ["edge"]), "channel-edges holds 30 hosts, waiting for the rollout of edge"),
         (("quarantine", 3, ["abc"]), "quarantine holds 3 hosts, whose closure a host has reverted (abc)"),
         (
@@ -67,6 +89,11 @@ def test_for_every_reason_there_is_something_to_do(kind: str) -> None:
     sentence, advice = sentences((kind, 2, ["a", "b"]))
     assert "2 hosts" in sentence
     assert advice.startswith("-> ")
+
+
+def test_what_to_do_about_a_wave_is_what_to_do_about_the_hosts_it_waits_for() -> None:
+    _, *advice = sentences(("wave-promotion", 4, ["host-18", "host-19", "host-22"]))
+    assert advice == [sentences((state, 1, ["a"]))[1] for state in ("Deferred", "Reverted")]
 
 
 def test_nothing_is_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -117,7 +118,7 @@ def test_a_foreign_directory(cli, saved, tmp_path, as_other):
     arguments = [saved, "--against", foreign] if as_other else [foreign]
     said = cli("report", *arguments, "-o", tmp_path / "page.html")
     assert said.code == 2
-    assert said.err == f"Error: cannot read {foreign}: no result is there\n"
+    assert said.err == f"Error: cannot read {foreign}: no result is there; `run SCENARIO --out DIR` writes one\n"
     assert not (tmp_path / "page.html").exists()
 
 
@@ -267,3 +268,42 @@ def test_a_page_that_cannot_be_written_in_the_end_loses_no_answer(cli, given, tm
     assert said.out.startswith("small: ")
     assert said.err == f"Error: {target}: cannot be written: No space left on device\n"
     assert target.read_text() == "before"
+
+
+RENEW = "copy the whole directory, or run the scenario again with --out"
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (
+            lambda place: (place / "version.json").unlink(),
+            f"the result is half-written: it has summary.json, but version.json is missing; {RENEW}",
+        ),
+        (
+            lambda place: (place / "version.json").write_text('{"format": 1, "nixfle'),
+            f"its version.json is half-written, or is none that a result has; {RENEW}",
+        ),
+        (
+            lambda place: (place / "version.json").write_text('{"name": "another program"}'),
+            f"its version.json is half-written, or is none that a result has; {RENEW}",
+        ),
+        (
+            lambda place: (place / "gates.parquet").unlink(),
+            f"the result is not whole, gates.parquet is missing; {RENEW}",
+        ),
+        (
+            lambda place: [path.unlink() for path in place.glob("*.parquet")],
+            f"the result is not whole, gates.parquet, hosts.parquet, load.parquet and 4 more are missing; {RENEW}",
+        ),
+    ],
+)
+def test_what_is_missing_of_a_result_is_said(cli, saved, tmp_path, harm, words):
+    place = tmp_path / "copy"
+    shutil.copytree(saved, place)
+    harm(place)
+    for command in (["report", place, "-o", tmp_path / "page.html"], ["trace", place, "c-0"]):
+        said = cli(*command)
+        assert (said.code, said.out) == (2, "")
+        assert said.err == f"Error: cannot read {place}: {words}\n"
+    assert not (tmp_path / "page.html").exists()

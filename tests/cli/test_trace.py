@@ -95,7 +95,7 @@ def test_a_host_that_fails_and_one_that_never_goes(cli, tmp_path: Path) -> None:
         told
         == """\
 c-1 has not begun r1: the gate wave-promotion has held it since 0s, for 4m36s; its wave 1 has not come, the rollout is \
-in wave 0 and waits for c-0 (Reverted)
+in wave 0 and waits for c-0 (Reverted: its probes failed, and it was rolled back)
 
 agent  control plane
                   0s  gate wave-promotion holds it for 4m36s, to the end: its wave 1 has not come, the rollout is in \
@@ -197,7 +197,7 @@ def test_wrong_names(cli, tmp_path: Path) -> None:
     )
     code, told, err = cli("trace", tmp_path / "nowhere", "c-1", "--json")
     assert (code, told) == (2, "")
-    assert err == f"Error: cannot read {tmp_path / 'nowhere'}: no result is there\n"
+    assert err == f"Error: cannot read {tmp_path / 'nowhere'}: there is no such directory\n"
     assert cli("trace", out).code == 2
     assert cli("trace").code == 2
 
@@ -210,9 +210,9 @@ def test_files_that_cannot_be_written(cli, tmp_path: Path) -> None:
         assert f"expected a name that ends in .{option}" in err
         missing = tmp_path / "nowhere" / f"story.{option}"
         code, told, err = cli("trace", out, "c-1", f"--{option}", missing)
-        assert code == 2
-        assert err == f"Error: {missing}: No such file or directory\n"
-        assert "Traceback" not in err
+        # before the run is read, and before the story is told
+        assert (code, told) == (2, "")
+        assert err == f"Error: {missing}: there is no directory {missing.parent}\n  mkdir -p {missing.parent}\n"
 
 
 # -- figures

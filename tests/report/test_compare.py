@@ -61,7 +61,21 @@ def test_the_answers_say_what_the_other_rule_does(kernel):
     found = compare(one, other)
     told = {answer.key: answer for answer in answers(one, found)}
     assert told["deferred"].short.startswith(f"{duration(found.gained)} gained, ")
-    assert told["deferred"].sentences[-1] == "With deferred=strict, no host took stable@r1 so early."
+    waves = [run.waves.to_dict("records") for run in kernel]
+    opened = [[duration(wave["opened_at"]) for wave in run] for run in waves]
+    verified = [100 * (1 - wave["deferred_at_promotion"] / wave["hosts"]) for wave in waves[0][:2]]
+    took = one.summary["rollouts"][0]["exposure"]["took_before_verified"]
+    ends = [duration(run.summary["rollouts"][0]["terminal_at_s"]) for run in kernel]
+    _, gain, by_wave, risk = (said.replace("\u00a0", " ") for said in told["deferred"].sentences)
+    assert gain == f"The gain: stable@r1 ends after {ends[0]}; with deferred=strict it takes {ends[1]}."
+    assert by_wave == (
+        f"It opens wave 1 after {opened[0][1]}, not {opened[1][1]}, with {verified[0]:.0f} % of wave 0 verified; "
+        f"wave 2 after {opened[0][2]}, not {opened[1][2]}, with {verified[1]:.0f} % of wave 1 verified."
+    )
+    assert risk == (
+        f"The risk: {took} of 300 hosts took the release before every host of the waves before theirs had converged "
+        "on it; with deferred=strict none did."
+    )
     assert told["duration"].sentences[-1] == found.sentences[0]
     beats = [f"{run.summary['load']['heartbeats']:,}" for run in kernel]
     assert f"{beats[1]} heartbeats, not {beats[0]}" in told["control-plane"].sentences[-1]
@@ -116,6 +130,8 @@ def test_what_is_alike_is_said_once(demo):
     assert [said for said in found.sentences if "neither run" in said] == [
         f"In neither run did a host take any of the other 3 rollouts {verified}."
     ]
+    ends = [said for said in found.sentences if " rollouts " in said and "took" not in said and "take" not in said]
+    assert ends == ["With deferred=strict, the other 3 rollouts come out the same."]
     empty = [group.title for group in found.groups if not group.rows]
     assert empty == [f"{name}: the same in both runs" for name in ("edge@kernel", "infra@kernel", "stable@noon")]
 

@@ -49,7 +49,7 @@ def test_the_grid_has_at_every_time_the_states_of_the_timeline(run_of, name):
     for rollout in grid["rollouts"]:
         timeline = run.timeline
         changes = timeline.loc[timeline["rollout_id"] == rollout["id"], "at"].to_numpy()
-        slider = np.arange(grid["positions"] + 1) * grid["step"]
+        slider = unpacked(rollout["moments"]) / grid["rate"]
         # at the instant of a change, and at positions of the slider
         for at in (*changes[:: max(len(changes) // 9, 1)], *slider[:: max(len(slider) // 9, 1)], grid["ended"]):
             at = min(max(float(at), rollout["stages"][0][0]), grid["ended"])
@@ -80,12 +80,40 @@ def test_the_stages_of_a_rollout_are_told(run_of):
         assert rollout["stages"] == sorted(expected)
 
 
-def test_the_last_position_is_the_end_of_the_run(run_of):
-    for name in ("plain", "at once over", "no release", "months", "laptops"):
+def test_the_slider_goes_from_change_to_change(run_of):
+    run = run_of("superseded")
+    grid = fleet(run, Names())
+    superseded = run.rollouts.set_index("rollout_id")["superseded_at"]
+    for rollout in grid["rollouts"]:
+        waves = run.waves[run.waves["rollout_id"] == rollout["id"]]
+        changes = run.timeline.loc[run.timeline["rollout_id"] == rollout["id"], "at"]
+        ends = [superseded[rollout["id"]], grid["ended"]]
+        expected = {
+            int(np.ceil(at * grid["rate"])) for at in (*changes, *waves["opened_at"], *ends) if not np.isnan(at)
+        }
+        assert unpacked(rollout["moments"]).tolist() == sorted(expected)
+
+
+def test_of_more_changes_than_positions_each_position_has_as_many(run_of, monkeypatch):
+    monkeypatch.setattr(module, "MOST_POSITIONS", 20)
+    run = run_of("bad-release")
+    grid = fleet(run, Names())
+    [rollout] = grid["rollouts"]
+    moments = unpacked(rollout["moments"])
+    stages = {int(np.ceil(at * grid["rate"])) for at, _ in rollout["stages"]}
+    assert stages <= set(moments.tolist())
+    assert 20 <= len(moments) <= 20 + len(stages) + 1
+    columns = [unpacked(text) for state, text in rollout["columns"].items() if state != "hosts"]
+    changes = np.unique(np.concatenate(columns))
+    between = np.histogram(changes[changes != NEVER], bins=[*moments, NEVER])[0]
+    assert between.max() <= -(-len(changes) // 19)
+
+
+def test_the_slider_ends_with_the_run(run_of):
+    for name in ("plain", "at once over", "months", "laptops"):
         grid = fleet(run_of(name), Names())
-        end = grid["step"] * grid["positions"]
-        assert end >= grid["ended"] > end - grid["step"] or grid["ended"] == 0
-        assert grid["positions"] <= 1_000
+        for rollout in grid["rollouts"]:
+            assert unpacked(rollout["moments"])[-1] == np.ceil(grid["ended"] * grid["rate"])
 
 
 @pytest.mark.parametrize("name", ["deferred", "bad-release"])
@@ -97,11 +125,13 @@ def test_shares_are_the_cells_added_up(run_of, monkeypatch, name):
     [shares] = grid["rollouts"]
     assert shares["kind"] == "shares"
     assert (shares["waves"], shares["sizes"]) == (cells["waves"], cells["sizes"])
-    many = grid["positions"] + 1
+    moments = unpacked(shares["moments"])
+    many = len(moments)
+    assert moments.tolist() == unpacked(cells["moments"]).tolist()
     columns = {state: unpacked(text).reshape(-1, many) for state, text in shares["columns"].items()}
     group = np.repeat(np.arange(len(cells["sizes"])), cells["sizes"])
     for position in range(0, many, many // 7):
-        states = np.array(states_at(grid, cells, position * grid["step"]))
+        states = np.array(states_at(grid, cells, moments[position] / grid["rate"]))
         for number in range(len(cells["sizes"])):
             for state in STATES:
                 drawn = columns[state][number, position] if state in columns else 0

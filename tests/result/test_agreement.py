@@ -19,7 +19,11 @@ import sim
 from sim.result import Result
 from tests.model.test_against_reference import random_scenario
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+LARGEST = ("canary-10k", "hundred-thousand")
 FRAMES = ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load")
+STOPPED = ("Activating", "Deferred", "Soaking", "Failed", "Reverted")
+"""What a stall says in place of a gate where no host is pending."""
 NEVER = math.inf
 Steps = dict[str, list[tuple[float, float, str, str]]]
 """Per host of a rollout its rows: cp_at, at, from, to."""
@@ -43,14 +47,32 @@ def test_measures_of_random_runs(tmp_path: Path, block: int) -> None:
     rollouts = 0
     for seed in range(1000 + block, 1060, 6):
         events, full = both(seed, tmp_path)
-        assert measures(events) == measures(full), seed
-        for name in FRAMES:
-            pd.testing.assert_frame_equal(getattr(events, name), getattr(full, name), check_exact=True, obj=name)
-        assert events.describe() == full.describe(), seed
+        same_measures(events, full, seed)
         for rollout in events.summary["rollouts"]:
             sums_agree(events, rollout, f"seed {seed}, {rollout['rollout_id']}")
             rollouts += 1
     assert rollouts > 15
+
+
+@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("hosts", [300, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_the_largest_scenarios(name: str, hosts: int) -> None:
+    """With fewer hosts: what `fidelity: full` simulates grows with them."""
+    path = SCENARIOS / f"{name}.yaml"
+    channels = sim.load(path).fleet.generate.channels
+    fewer = {f"fleet.generate.channels.{channel}.hosts": hosts for channel in channels}
+    events, full = (sim.run(sim.load(path, fewer | {"fidelity": fidelity})) for fidelity in ("events", "full"))
+    same_measures(events, full, name)
+    for rollout in events.summary["rollouts"]:
+        sums_agree(events, rollout, name)
+
+
+def same_measures(events: Result, full: Result, where: object) -> None:
+    """Every measure, frame and sentence."""
+    assert measures(events) == measures(full), where
+    for name in FRAMES:
+        pd.testing.assert_frame_equal(getattr(events, name), getattr(full, name), check_exact=True, obj=name)
+    assert events.describe() == full.describe(), where
 
 
 def measures(result: Result) -> dict[str, Any]:
@@ -72,6 +94,7 @@ def sums_agree(result: Result, rollout: dict[str, Any], where: str) -> None:
     parts_add_up(rollout, waves, stays, where)
     times_agree(rollout, waves, steps, where)
     promotions_agree(rollout, waves, stays, where)
+    stall_agrees(rollout, waves, steps, where)
     exposure_agrees(result, rollout, waves, steps, where)
 
 
@@ -131,6 +154,21 @@ def first(rows: list[tuple[float, float, str, str]], states: tuple[str, ...], cl
     """When a host first was in one of the states, by `cp_at` (clock 0) or `at` (1); infinite if it never was."""
     times = [row[clock] for row in rows if row[3] in states]
     return min((at for at in times if not math.isnan(at)), default=NEVER)
+
+
+def stall_agrees(rollout: dict[str, Any], waves: dict[str, int | None], steps: Steps, where: str) -> None:
+    """A stall that names hosts is as old as the last change of one of them, or as its wave."""
+    stalled = rollout["stalled"]
+    if stalled is None:
+        return
+    known = [one for one in stalled["waiting_for"] if one["gate"] in ("wave-promotion", "host-edge", *STOPPED)]
+    opened = rollout["waves"][stalled["wave"]]["opened_at_s"]
+    changes = [row[0] for one in known for host in one["culprits"] for row in steps.get(host, []) if row[0] == row[0]]
+    # hosts that no gate holds count from their own changes alone
+    lead = [opened] if any(one["gate"] not in STOPPED for one in known) else []
+    assert stalled["since_s"] >= max([*lead, *changes], default=0.0), where
+    if known and len(known) == len(stalled["waiting_for"]):
+        assert stalled["since_s"] == max([*lead, *changes]), where
 
 
 def exposure_agrees(

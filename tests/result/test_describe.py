@@ -75,7 +75,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Result:
             {},
             [
                 "Half of its 4 hosts had converged after 10m3s, all after 11m",
-                "slowest wave was wave 0",
+                "The bottleneck is wave 0 of c@r1: of the 11m48s that set the end 10m3s passed there, all of it ",
                 "held by gates (wave-promotion most of all)",
             ],
             id="two waves",
@@ -134,13 +134,14 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Result:
         pytest.param(
             TWO,
             {"default": {"activation": "30m"}},
-            ["Its slowest wave was wave 0, 30m15s until its hosts let the next go."],
-            id="the first wave is the slowest",
+            # of the hour that set the end wave 0 has 30m3s, and wave 1 also the 12 s until a pass lets it go
+            ["The bottleneck is wave 1 of c@r1: of the 1h that set the end 30m15s passed there, 30m of it activating"],
+            id="waves as slow as each other",
         ),
         pytest.param(
             [{"percent": 25, "soak": "1m"}, {"percent": 100, "soak": "2h"}],
             {"rules": {"soak_from": "activation"}},
-            ["Its slowest wave was wave 1, ", " until all of its hosts were eligible."],
+            ["The bottleneck is wave 1 of c@r1: of the 2h4m that set the end 2h2m passed there, 2h of it soaking"],
             id="the last wave is the slowest",
         ),
         pytest.param(

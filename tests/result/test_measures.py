@@ -149,3 +149,32 @@ def test_parts_add_up_and_fidelities_agree(tmp_path: Path, seed: int) -> None:
             {key: one[key] for key in ("exposure", "waves", "time_to_eligible_s")} for one in result.summary["rollouts"]
         ]
     assert found["events"] == found["full"]
+
+
+@pytest.mark.parametrize("fidelity", ["events", "full"])
+def test_a_wave_that_opens_although_a_host_of_an_earlier_one_failed(tmp_path: Path, fidelity: str) -> None:
+    """c-0 is deferred at 90.5, so that the pass of 105 opens wave 1, whose soak ends at 900. c-0 reboots at 90.5 + 600
+    = 690.5, is up at 750.5, and its first heartbeat's reply brings it `Soaking` at 751.5. Its probe fails at once; the
+    tick of 875.5, the first at which that is 120 s ago, makes it Failed, known at 876.
+
+    By then c-1 runs the release, since 105.5 + 90 = 195.5, and c-0 itself. c-1 converges at 900, known at 900.5; none
+    of this is in the way of the pass of 915, which opens wave 2: c-2 takes the release at 915.5 + 90 = 1005.5.
+    """
+    waves = [{"selector": {"hosts": [f"c-{n}"]}, "soak": soak} for n, soak in enumerate(["5m", "15m", "5m"])]
+    result = played(
+        tmp_path,
+        waves,
+        fidelity,
+        hosts=3,
+        overrides=[{"match": {"hosts": ["c-0"]}, "defer": {"probability": 1.0}, "reboot": "10m"}],
+        releases=[{"ref": "r1", "defect": {"match": {"hosts": ["c-0"]}}}],
+        probes=[{"name": "http", "interval": "30s", "match": {"hosts": ["c-0"]}}],
+        rules={"compliance_wave": "off"},
+    )
+    found = result.summary["rollouts"][0]["exposure"]
+    assert found["first_failure_at_s"] == 876.0
+    assert found["running_at_first_failure"] == 2
+    assert found["took_after_first_failure"] == {"under_way": 0, "same_wave": 0, "later_wave": 1}
+    # c-1 and c-2 took it while c-0, of an earlier wave, had not converged on it
+    assert found["took_before_verified"] == 2
+    assert [wave["opened_at_s"] for wave in result.summary["rollouts"][0]["waves"]] == [0.0, 105.0, 915.0]

@@ -237,7 +237,8 @@ def test_rollback(play: Play) -> None:
     assert story(result, "c-1") == [(None, 0.0, "gate", ("wave-promotion", None, 335.5, None))]
     assert sentences(result, "c-1") == {
         "c@r1": "c-1 has not begun r1: the gate wave-promotion has held it since 0s, for 5m36s; "
-        "its wave 1 has not come, the rollout is in wave 0 and waits for c-0 (Reverted)"
+        "its wave 1 has not come, the rollout is in wave 0 and waits for c-0 (Reverted: its probes failed, and it was "
+        "rolled back)"
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.result.words import counted, duration, number, some
+from sim.result.words import counted, duration, number, readable, shortened, some
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,29 @@ def test_lists() -> None:
     assert counted(1200, "host") == "1,200 hosts"
     assert some(["a"]) == "a"
     assert some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "said"),
+    [
+        ("abcdefg", 7, "abcdefg"),
+        ("abcdefgh", 7, "abc…fgh"),
+        ("abcdefgh", 6, "abc…gh"),
+        ("", 7, ""),
+        ("x" * 64, 64, "x" * 64),
+    ],
+)
+def test_a_long_name_loses_its_middle(name: str, most: int, said: str) -> None:
+    assert shortened(name, most) == said
+
+
+def test_names_in_a_sentence_are_short() -> None:
+    assert some(["a" * 250 + "b" * 250, "c"]) == f"{'a' * 32}…{'b' * 31}, c"
+
+
+def test_a_word_that_is_far_too_long_is_made_short() -> None:
+    name = "a" * 200
+    assert (
+        readable(f"waits for {name}, which never reboots") == f"waits for {shortened(name + ',')} which never reboots"
+    )
+    assert readable("waits for " + "b" * 99) == "waits for " + "b" * 99
