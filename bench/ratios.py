@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +28,9 @@ from sim.experiment.metrics import defaults
 from sim.experiment.points import Point
 from sim.experiment.speed import bare_timeouts, best, seconds
 from sim.experiment.store import Store
+from sim.model.program import Program
+from sim.model.remote import Remote
+from sim.reducer.protocol import Steps
 from sim.report import report
 from sim.result import Result
 from sim.scenario.schema import Scenario
@@ -90,9 +94,9 @@ def deferral(hosts: int) -> Scenario:
     return canary(hosts, host=reboot)
 
 
-def finished(scenario: Scenario) -> Result:
+def finished(scenario: Scenario, reducer: Steps | None = None) -> Result:
     """The Result of a run, its frames and summary built."""
-    result = sim.run(scenario)
+    result = sim.run(scenario, reducer=reducer)
     for frame in ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load"):
         getattr(result, frame)
     assert result.summary["end"] == "quiescent"
@@ -211,6 +215,27 @@ def resumed(count: int) -> float:
 def start(command: list[str]) -> float:
     """Wall seconds of a command from start to end."""
     return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+
+
+def program_overhead(scenario: Scenario) -> float:
+    """Seconds that a step costs more if the project's own reducer makes it as a program, beside the program's own time.
+
+    The wall time of a run by the program, less that of the run without one, less the CPU time that the program took
+    from its start to its end; over the steps of the run. So what counts is JSON written and read, the checks of each
+    answer, the pipes, and the waiting for the other process to be woken.
+    """
+    alone = whole_run(scenario)
+    before = _children_s()
+    with Program(f"{shlex.quote(sys.executable)} -m sim.reducer.serve", 60.0) as program:
+        by_program = seconds(lambda: finished(scenario, Remote(program)))
+    own = _children_s() - before
+    return (by_program - alone - own) / program.cases
+
+
+def _children_s() -> float:
+    """CPU seconds of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
@@ -333,6 +358,13 @@ def measure(scale: float, times: int) -> list[tuple[str, float, str, str]]:
     row("memory of who hands out, per replication", growth_per_replication(10 * runs), "<= 1", "KiB")
     row(f"replicate that finds its {10 * runs:,} runs done", resumed(10 * runs), "<= 1", "s")
 
+    overhead = min(program_overhead(plain) for _ in range(max(1, times // 2)))
+    row(
+        f"a reducer program, {hosts:,} hosts: what a step costs beside the program's own time",
+        1e6 * overhead,
+        "<= 60",
+        "µs",
+    )
     row(f"peak memory per host, {many:,} hosts", memory_per_host(many), "<= 8", "KiB")
     command = [str(Path(sys.executable).parent / "nixfleet-sim"), "--help"]
     took = best({"help": lambda: start(command), "bare": lambda: start([sys.executable, "-c", "pass"])}, max(5, times))

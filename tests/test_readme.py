@@ -1,10 +1,10 @@
 """README.md against the project: its commands print what it shows, its snippets run, its tables name what there is.
 
 Each section (a heading of level two or three) is run by itself, its blocks in order, in a directory of its own that
-holds `scenarios/` and `tests/vectors/`. `console` blocks are commands with their output, `python` blocks are run, and a
-`text` block is what the `python` block above it prints, a `yaml` block is a scenario, and in a `yml` block, the file of
-a CI, the commands of ours must succeed. In an output, a line `...` stands for any lines, and `...` at the end of a line
-for the rest of that line.
+holds `scenarios/`, `docs/` and `tests/vectors/`. `console` blocks are commands with their output, `python` blocks are
+run, and a `text` block is what the `python` block above it prints, a `yaml` block is a scenario, and in a `yml` block,
+the file of a CI, the commands of ours must succeed. In an output, a line `...` stands for any lines, and `...` at the
+end of a line for the rest of that line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -179,6 +180,13 @@ def run_console(block: Block) -> None:
                 real = make(target)
             case ["echo", "$?"]:
                 real = f"{code}\n"
+            case ["cat", file]:
+                real = Path(file).read_text()
+            case ["python", *arguments, "<", file]:
+                with open(file) as given_to_it:
+                    real = subprocess.run(
+                        [sys.executable, *arguments], stdin=given_to_it, capture_output=True, text=True, check=True
+                    ).stdout
             case ["ls", directory]:
                 real = "".join(f"{path.name}\n" for path in sorted(Path(directory).iterdir()))
             case [program, *arguments] if Path(program).name == "nixfleet-sim":
@@ -216,10 +224,12 @@ def run_python(block: Block, namespace: dict[str, Any]) -> str:
 @pytest.mark.parametrize("section", WITH_BLOCKS)
 def test_a_section_shows_what_happens(section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "tests" / "vectors", tmp_path / "tests" / "vectors")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")  # to which width a terminal has, and the README has no terminal
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     namespace: dict[str, Any] = {}
     printed = ""
     for block in section.blocks:

@@ -16,6 +16,7 @@ from sim.cli import (
     check,
     compare,
     conform,
+    diff_reducer,
     export,
     replay,
     replicate,
@@ -86,6 +87,9 @@ app.command("check", help=check.HELP, short_help="Look for what is wrong or odd 
     check.check
 )
 app.command("conform", help=conform.HELP, short_help="Run conformance vectors against the reducers.")(conform.conform)
+app.command("diff-reducer", help=diff_reducer.HELP, short_help="Where does a reducer of your own differ from ours?")(
+    diff_reducer.diff_reducer
+)
 app.command("replicate", help=replicate.HELP, short_help="Simulate it many times: how sure are the numbers?")(
     replicate.replicate
 )

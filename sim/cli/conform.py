@@ -2,71 +2,75 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
 from sim.cli.console import complain_of, put, put_json
-from sim.cli.options import Json
+from sim.cli.json_diff import deep, json_diff, same
+from sim.cli.options import Json, ReducerCmd, ReducerTimeout, reducer_of
+
+if TYPE_CHECKING:
+    from sim.model.remote import Remote
 
 HELP = """Run conformance vectors against the reducers, the planner and the projection.
 
 VECTORS are files of one JSON case a line, plain or gzipped. The first failures are shown as diffs (- expected,
-+ got); the last line is `N passed, M failed`. Exit code 1 if a case failed, 2 if one cannot be read.
++ got); the last line is `N passed, M failed`. Exit code 1 if a case failed, 2 if one cannot be read. With
+--reducer-cmd a program of yours answers the cases; the README says how it is spoken to.
 
 \b
 Examples:
   nixfleet-sim conform vectors/*.jsonl.gz
   nixfleet-sim conform --json vectors/plan.jsonl
+  nixfleet-sim conform vectors/*.jsonl.gz --reducer-cmd ./my-reducer
 """
 SHOWN = 5
 """Failures and unreadable cases told in full."""
-DIFF_LINES = 60
-"""Lines of one diff shown."""
-DEEPEST = 100
-"""How deep what is compared may nest; no real case comes near."""
+BATCH, BATCH_BYTES = 100, 1 << 18
+"""Cases, and bytes of cases, that a program is sent at a time."""
 
 
 class _Unreadable(Exception):
     """A case or the rest of a file cannot be read; the message says why."""
 
 
+class _Case(NamedTuple):
+    """A case: where it stands, what is given, what is expected, and what the project's own reducers answer."""
+
+    file: Path
+    line: int | None
+    given: dict[str, Any]
+    expect: Any
+    ours: Any
+
+
 def conform(
     vectors: Annotated[list[Path], typer.Argument(metavar="VECTORS...", help="Files of cases, .jsonl or .jsonl.gz.")],
+    reducer_cmd: ReducerCmd = None,
+    reducer_timeout: ReducerTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Compare what the vectors expect with what the reducers answer."""
     passed = failed = 0
     failures: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    for file in vectors:
-        cases = 0
-        for line, case in _cases(file):
-            cases += 1
-            try:
-                if isinstance(case, _Unreadable):
-                    raise case
-                expect, got = _answered(case)
-            except _Unreadable as error:
-                problems.append({"file": str(file), "line": line, "message": str(error)})
-                continue
-            if _same(expect, got):
+    with reducer_of(reducer_cmd, reducer_timeout) as reducer:
+        for case, got in _answered(_readable(vectors, problems), reducer):
+            if same(case.expect, got):
                 passed += 1
                 continue
             failed += 1
             if len(failures) < SHOWN:
-                kind = case["kind"]
-                failures.append({"file": str(file), "line": line, "kind": kind, "expect": expect, "got": got})
+                place = {"file": str(case.file), "line": case.line, "kind": case.given["kind"]}
+                failures.append({**place, "expect": case.expect, "got": got})
                 if not as_json:
                     _show(failures[-1])
-        if not cases:
-            problems.append({"file": str(file), "line": None, "message": "no case in it; expected one a line"})
     if failed > len(failures) and not as_json:
         put(f"... and {failed - len(failures):,} more failed")
         put("")
@@ -76,6 +80,20 @@ def conform(
     else:
         put(f"{passed} passed, {failed} failed")
     raise typer.Exit(2 if problems else 1 if failed else 0)
+
+
+def _readable(vectors: list[Path], problems: list[dict[str, Any]]) -> Iterator[_Case]:
+    """The cases of the files; what cannot be read is a problem."""
+    for file in vectors:
+        cases = 0
+        for line, case in _cases(file):
+            cases += 1
+            try:
+                yield _case(file, line, case)
+            except _Unreadable as error:
+                problems.append({"file": str(file), "line": line, "message": str(error)})
+        if not cases:
+            problems.append({"file": str(file), "line": None, "message": "no case in it; expected one a line"})
 
 
 def _cases(file: Path) -> Iterator[tuple[int | None, Any]]:
@@ -105,11 +123,13 @@ def _decoded(line: bytes) -> Any:
         return _Unreadable(f"expected a JSON object a line: {error}")
 
 
-def _answered(case: Any) -> tuple[Any, Any]:
-    """What a case expects and what it gets."""
+def _case(file: Path, line: int | None, case: Any) -> _Case:
+    """A case that our own reducers can read, whoever is to answer it."""
     from sim.reducer.errors import VectorError
     from sim.reducer.vectors import expected_of
 
+    if isinstance(case, _Unreadable):
+        raise case
     if not isinstance(case, Mapping):
         raise _Unreadable("expected an object")
     if "expect" not in case:
@@ -123,51 +143,38 @@ def _answered(case: Any) -> tuple[Any, Any]:
     except Exception as error:
         # the reducers never raise by contract: one that does has failed the case, not the command
         got = {"raised": f"{type(error).__name__}: {error}"}
-    if _deep([expect, got]):
+    if deep([expect, got]):
         raise _Unreadable("nested too deep")
-    return expect, got
+    return _Case(file, line, given, expect, got)
 
 
-def _deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = [part.values() if isinstance(part, dict) else part for part in level]
-        level = [part for parts in inner for part in parts if isinstance(part, dict | list | tuple)]
-        if not level:
-            return False
-    return True
+def _answered(cases: Iterable[_Case], reducer: Remote | None) -> Iterator[tuple[_Case, Any]]:
+    """What the cases get: from the project's own reducers, or from a program, a batch at a time."""
+    if reducer is None:
+        for case in cases:
+            yield case, case.ours
+        return
+    batch: list[_Case] = []
+    requests: list[bytes] = []
+    for case in cases:
+        batch.append(case)
+        requests.append(json.dumps(case.given, separators=(",", ":")).encode())
+        if len(batch) == BATCH or sum(map(len, requests)) > BATCH_BYTES:
+            yield from zip(batch, _results(reducer, requests), strict=True)
+            batch, requests = [], []
+    if batch:
+        yield from zip(batch, _results(reducer, requests), strict=True)
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equality of decoded JSON: numbers by value, and neither true nor false is one."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
+def _results(reducer: Remote, requests: list[bytes]) -> list[Any]:
+    return ["nested too deep" if deep(result) else result for result in reducer.program.ask(requests)]
 
 
 def _show(failure: dict[str, Any]) -> None:
     put(f"{failure['file']}:{failure['line']}: {failure['kind']} failed (- expected, + got)")
-    one, other = (json.dumps(_plain(failure[key]), indent=2, sort_keys=True).splitlines() for key in ("expect", "got"))
-    # the two heading lines of a unified diff would say what is said above
-    diff = list(difflib.unified_diff(one, other, lineterm=""))[2:]
-    for line in diff[:DIFF_LINES]:
+    for line in json_diff(failure["expect"], failure["got"]):
         put(f"  {line}")
-    if len(diff) > DIFF_LINES:
-        put(f"  ... and {len(diff) - DIFF_LINES:,} more lines")
     put("")
-
-
-def _plain(value: Any) -> Any:
-    """With 1 for 1.0, so that equal numbers do not show up in a diff."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _complain(problems: list[dict[str, Any]]) -> None:

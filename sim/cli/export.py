@@ -53,6 +53,11 @@ def export(
     saved = read(directory)
     if saved.summary["fidelity"] == "log":
         raise Refused(f"{directory}: was replayed from a log, which is its export", "export a simulated run")
+    if saved.reducer is not None:
+        raise Refused(
+            f"{directory}: {saved.reducer!r} made its steps, and is not at hand to repeat the run",
+            "nixfleet-sim run … --reducer-cmd CMD --event-log DB",
+        )
     from sim.cli.live import LiveView
 
     scenario = saved.scenario

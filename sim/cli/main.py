@@ -65,7 +65,7 @@ def _told(error: Exception) -> bool:
 
 
 def _told_by_library(error: Exception) -> bool:
-    from sim.reducer.errors import FleetError
+    from sim.reducer.errors import FleetError, ReducerError
     from sim.scenario.loader import ScenarioError
 
     if isinstance(error, ScenarioError):
@@ -73,6 +73,9 @@ def _told_by_library(error: Exception) -> bool:
         return True
     if isinstance(error, FleetError):
         console.complain(f"the fleet cannot be simulated: {error}", "nixfleet-sim check FILE lists all that is wrong")
+        return True
+    if isinstance(error, ReducerError):
+        console.complain(*map(str, error.args))
         return True
     from sim.result import ResultError
 

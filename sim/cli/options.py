@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from sim.model.remote import Remote
     from sim.scenario.schema import Scenario
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML or JSON).")]
@@ -74,6 +77,22 @@ Dask = Annotated[
     typer.Option("--dask", metavar="ADDR", show_default=False, help="Run on the workers of this dask scheduler."),
 ]
 
+ReducerCmd = Annotated[
+    str | None,
+    typer.Option(
+        "--reducer-cmd",
+        metavar="CMD",
+        show_default=False,
+        help="A program that makes the steps in place of the project's reducers, e.g. 'python -m sim.reducer.serve'.",
+    ),
+]
+ReducerTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--reducer-timeout", metavar="D", show_default=False, help="How long it may take for an answer; default 10s."
+    ),
+]
+
 ReportFile = Annotated[
     Path | None,
     typer.Option(
@@ -98,6 +117,28 @@ def share(given: str | None, option: str) -> float | None:
     if not 0 < found < 1:
         raise typer.BadParameter(f"{given!r}: expected more than 0 % and less than 100 %", param_hint=f"'{option}'")
     return found
+
+
+@contextmanager
+def reducer_of(command: str | None, timeout: str | None) -> Iterator[Remote | None]:
+    """The reducer that `--reducer-cmd` names, its program running inside; None if it is not given."""
+    if command is None:
+        if timeout is not None:
+            raise typer.BadParameter("there is no --reducer-cmd to wait for", param_hint="'--reducer-timeout'")
+        yield None
+        return
+    from sim.model.program import TIMEOUT, Program
+    from sim.model.remote import Remote
+    from sim.scenario.units import parse_duration
+
+    try:
+        seconds = TIMEOUT if timeout is None else parse_duration(timeout)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--reducer-timeout'") from None
+    if not seconds:
+        raise typer.BadParameter("expected more than 0s", param_hint="'--reducer-timeout'")
+    with Program(command, seconds) as program:
+        yield Remote(program)
 
 
 def settings(given: list[str] | None, *, option: str = "--set", **named: object) -> dict[str, object]:

@@ -11,10 +11,22 @@ import typer
 
 from sim.cli.console import on_terminal, put_json, put_styled, say
 from sim.cli.interrupts import Interrupts
-from sim.cli.options import Json, Quiet, ScenarioFile, Seed, Set, Until, settings
+from sim.cli.options import (
+    Json,
+    Quiet,
+    ReducerCmd,
+    ReducerTimeout,
+    ScenarioFile,
+    Seed,
+    Set,
+    Until,
+    reducer_of,
+    settings,
+)
 
 if TYPE_CHECKING:
     from sim.model.run import Progress
+    from sim.reducer.protocol import Steps
     from sim.result import Result
     from sim.scenario.schema import Scenario
 
@@ -30,6 +42,7 @@ Examples:
   nixfleet-sim run scenario.yaml --until 3d --out results/three-days --events
   nixfleet-sim run scenario.yaml --event-log events.db
   nixfleet-sim run scenario.yaml --json | jq '.rollouts[].stalled'
+  nixfleet-sim run scenario.yaml --reducer-cmd './my-reducer --quiet'
 """
 LINTS_SHOWN = 3
 
@@ -65,6 +78,8 @@ def run(
         ),
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="Record every single event, for --out.")] = False,
+    reducer_cmd: ReducerCmd = None,
+    reducer_timeout: ReducerTimeout = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,9 +90,11 @@ def run(
 
     loaded = load(scenario, changes)
     if not quiet:
-        _show_lints(scenario, loaded)
+        show_lints(scenario, loaded)
         if events and out is None:
             say("Note: --events records for --out DIR, and there is none")
+        if reducer_cmd is not None and loaded.fidelity == "events":
+            say("Note: what the project's own reducer would not act on is left out; --fidelity full makes every step")
 
     from sim.result import ResultError, check_target, save
 
@@ -88,7 +105,8 @@ def run(
 
         check_log(event_log)
     recorded = events and out is not None
-    result, stopped = _simulated(loaded, replication, event_log, record_events=recorded, quiet=quiet)
+    with reducer_of(reducer_cmd, reducer_timeout) as reducer:
+        result, stopped = simulated(loaded, replication, reducer, event_log, record_events=recorded, quiet=quiet)
     failure = None
     if out is not None:
         try:
@@ -112,7 +130,8 @@ def run(
         raise typer.Exit(130)
 
 
-def _show_lints(file: Path, scenario: Scenario) -> None:
+def show_lints(file: Path, scenario: Scenario) -> None:
+    """Say in short what is odd about a scenario."""
     from sim.result.words import counted
     from sim.scenario.lints import lint_scenario
 
@@ -128,8 +147,14 @@ def _show_lints(file: Path, scenario: Scenario) -> None:
     say(f"  {more}see nixfleet-sim check {file}")
 
 
-def _simulated(
-    scenario: Scenario, replication: int, event_log: Path | None, *, record_events: bool, quiet: bool
+def simulated(
+    scenario: Scenario,
+    replication: int,
+    reducer: Steps | None = None,
+    event_log: Path | None = None,
+    *,
+    record_events: bool,
+    quiet: bool,
 ) -> tuple[Result, bool]:
     """The result, and whether there was a Ctrl-C."""
     import sim
@@ -144,9 +169,18 @@ def _simulated(
                 view.look(progress)
 
         if event_log is None:
-            result = sim.run(scenario, replication=replication, record_events=record_events, progress=look)
+            result = sim.run(
+                scenario, replication=replication, record_events=record_events, progress=look, reducer=reducer
+            )
         else:
             from sim.data.export import logged
 
-            result, _ = logged(scenario, event_log, replication=replication, record_events=record_events, progress=look)
+            result, _ = logged(
+                scenario,
+                event_log,
+                replication=replication,
+                record_events=record_events,
+                progress=look,
+                reducer=reducer,
+            )
     return result, interrupts.asked or result.summary["end"] == "interrupted"

@@ -84,7 +84,7 @@ def trace(
         raise Refused(f"{directory}: {error}") from error
     if result.summary["fidelity"] == "log" and not result.has_events:
         raise Refused(f"{directory}: holds no events", "replay the log with --events to see them")
-    if not quiet and not result.has_events:
+    if not quiet and not result.has_events and result.reducer is None:
         say(f"{directory} holds no events: repeating the run (save it with --events to be spared this)")
     events = events_of(result, host, rollout)
     said = sentences(result, host, rollout)

@@ -18,6 +18,7 @@ from sim.scenario.write import bundle
 
 if TYPE_CHECKING:
     from sim.model.world import World
+    from sim.reducer.protocol import Steps
     from sim.scenario.schema import Scenario
 
 START = "2026-01-05T00:00:00Z"
@@ -34,6 +35,7 @@ def logged(
     every_pass: bool = False,
     record_events: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    reducer: Steps | None = None,
 ) -> tuple[Result, int]:
     """Simulate a scenario and write its event log; the result, and how many rows the log has.
 
@@ -44,6 +46,7 @@ def logged(
         start: the date of t = 0, RFC 3339 in UTC.
         every_pass: one `gate_decision` per pass and held host, as a real control plane writes them; else one when a
             host comes to be held by another gate.
+        reducer: makes the steps in place of the project's own, as in `sim.run`.
 
     Raises:
         LogError: `start` is no time, or the log cannot be written there.
@@ -76,5 +79,6 @@ def logged(
             record_events=record_events,
             journal=partial(AuditLog, write=log.row, done=done, every_pass=every_pass, frame=record_events),
             progress=progress,
+            reducer=reducer,
         )
-    return Result.from_recording(scenario, recording), log.rows
+    return Result.from_recording(scenario, recording, reducer), log.rows

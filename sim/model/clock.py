@@ -100,6 +100,12 @@ class Clock:
         self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any], None], Any]]] = {}
         """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
         arrives together is one event."""
+        self.before_mail: Callable[[int, list[tuple[int, Any]]], None] | None = None
+        """Told of messages that are about to arrive together: the phase, and for each its host's number and value."""
+        self.before_events: Callable[[float, int, list[int]], None] | None = None
+        """Told of events of several hosts that are next, at one time and in one phase: the time (s), the phase, and the
+        numbers of the hosts."""
+        self._told_of: tuple[float, int] | None = None
 
     @property
     def events(self) -> int:
@@ -110,7 +116,7 @@ class Clock:
     def run(self, until: float, look: Callable[[], None]) -> None:
         """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
         Due(self.env, until - self.env._now, _LAST, lambda _: self.stop(), None)
-        step = self.env.step
+        step = self.env.step if self.before_events is None else self._told_step
         try:
             while True:
                 for _ in range(LOOK_EVERY):
@@ -118,6 +124,31 @@ class Clock:
                 look()
         except StopSimulation:
             pass
+
+    def _told_step(self) -> None:
+        queue = self.env._queue
+        # the start of a process has no phase, and comes between events that have been told of together
+        if queue and queue[0][1] >= _PHASE and (key := (queue[0][0], queue[0][1] // _PHASE)) != self._told_of:
+            self._told_of = key
+            hosts = self._hosts_at(key)
+            if len(hosts) > 1:
+                assert self.before_events is not None
+                self.before_events(key[0], key[1] % (_ROUND // _PHASE), sorted(hosts))
+        self.env.step()
+
+    def _hosts_at(self, key: tuple[float, int]) -> set[int]:
+        """The hosts of the events at the time, round and phase of the next one. They are what the queue, a heap, has at
+        its top: whatever is above one of them in the heap comes no later, and so is one of them, too."""
+        queue = self.env._queue
+        found: set[int] = set()
+        places = [0]
+        while places:
+            place = places.pop()
+            if place < len(queue) and (queue[place][0], queue[place][1] // _PHASE) == key:
+                if queue[place][3].callbacks:  # it has not been cancelled
+                    found.add(queue[place][1] % _PHASE // _HOST)
+                places += (2 * place + 1, 2 * place + 2)
+        return found
 
     def stop(self) -> None:
         """End `run` before anything else happens."""
@@ -213,6 +244,8 @@ class Clock:
             self._round, self._round_at = key[2], key[0]
         if len(mail) > 1:
             mail.sort(key=_ORDER)
+            if self.before_mail is not None:
+                self.before_mail(key[1], [(host, value) for host, _, _, _, value in mail])
         for _, _, _, callback, value in mail:
             callback(value)
 

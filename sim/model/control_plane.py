@@ -37,12 +37,10 @@ from sim.reducer.events import (
     RolloutTerminal,
     SuccessorOpened,
 )
-from sim.reducer.host import step as host_step
 from sim.reducer.index import PlanIndex
 from sim.reducer.payloads import ProbeResult, Report
 from sim.reducer.records import HostRecord, HostState, RolloutRecord
 from sim.reducer.reports import remote_event
-from sim.reducer.rollout import step as rollout_step
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -75,7 +73,7 @@ class ControlPlane:
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
         self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
-        self._feeds_all = world.scenario.fidelity == "full" or world.recording
+        self.feeds_all = world.scenario.fidelity == "full" or world.recording
         """Whether the rollout reducer is told what it answers with nothing, or that is only counted."""
         self._follows_failing = world.rules.compliance_wave != "off"
 
@@ -224,6 +222,8 @@ class ControlPlane:
         from_opening = world.rules.soak_from == "open"
         soak_due: dict[str, float | None] = {}
         targets: dict[str, str] = {}
+        if world.foresight is not None:
+            world.foresight.joining(rollout, now)
         for number in hosts:
             host = world.hosts[number]
             target = release.closures[number]
@@ -239,7 +239,7 @@ class ControlPlane:
             )
             soak_due[host.name] = due
             targets[host.name] = target
-            if self._feeds_all or rollout.record.state == "Opening":
+            if self.feeds_all or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             host.mirrored.append(rollout)
         if world.journal is not None:
@@ -360,7 +360,7 @@ class ControlPlane:
         world = self.world
         world.host_steps += 1
         try:
-            after, effects = host_step(mirror, event, rollout.on_health_failure)
+            after, effects = world.step_host(mirror, event, rollout.on_health_failure)
         except StepError as error:
             self._refused.append(now)
             self._reject(type(error).__name__, now)
@@ -423,7 +423,7 @@ class ControlPlane:
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
             world.recurrence.mirror_soaks(host, rollout)
-        if self._feeds_all or mirror.state in STOPPING:
+        if self.feeds_all or mirror.state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
         if mirror.state == "Converged":
             rollout.converged += 1
@@ -440,7 +440,7 @@ class ControlPlane:
         if world.journal is not None:
             world.journal.rollout_event(now, rollout, event)
         try:
-            after, effects = rollout_step(rollout.record, event)
+            after, effects = world.step_rollout(rollout.record, event)
         except StepError as error:
             self._reject(type(error).__name__, now)
             return

@@ -41,9 +41,8 @@ from sim.reducer.events import (
     LocalRollbackCompleted,
     LocalSustainedFailureCrossed,
 )
-from sim.reducer.host import step
 from sim.reducer.payloads import DeclaredProbe, Report
-from sim.reducer.records import STATES, HostRecord, ProbeStatus
+from sim.reducer.records import STATES, HealthPolicy, HostRecord, ProbeStatus
 from sim.scenario.schema import HostSettings, Probe, Window
 
 if TYPE_CHECKING:
@@ -306,7 +305,7 @@ class Host:
             return False
         world.host_steps += 1
         try:
-            after, effects = step(record, event, rollout.on_health_failure)
+            after, effects = world.step_host(record, event, rollout.on_health_failure)
         except StepError:
             return False
         if world.adjusts:
@@ -387,7 +386,7 @@ class Host:
         """The switch has run: what comes of it depends on the host's luck."""
         luck, settings, ref = self.world.fleet.luck, self.settings, rollout.ref
         if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
-            component = _pick(settings.defer.components, luck.first("component", self.number, ref))
+            component = pick(settings.defer.components, luck.first("component", self.number, ref))
             self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, now), now)
             self._defer(rollout, closure)
             return
@@ -539,8 +538,9 @@ class Host:
         key = (rollout.number, self.number)
         runs = world.probe_runs.get(key)
         if runs is None:
+            completed_at = self.records[rollout.number].activation_completed_at
             runs = world.probe_runs[key] = [
-                world.make_runs(self, rollout, probe) for probe in self.probes if probe.mode != "disabled"
+                world.make_runs(self, rollout, probe, completed_at) for probe in self.probes if probe.mode != "disabled"
             ]
         return runs
 
@@ -590,23 +590,28 @@ class Host:
         sustained = self.world.settings.sustained_failure
         for rollout in self.soaking():
             record = self.records[rollout.number]
-            failing = failing_probes(record)
-            since = record.probe_failure_first_at
-            if failing and since is not None and now - since >= sustained:
-                self.apply(
-                    rollout,
-                    LocalSustainedFailureCrossed(
-                        record.last_event_seq + 1,
-                        failed_at=now,
-                        sustained_duration_secs=now - since,
-                        failing_probes=failing,
-                        policy_applied=rollout.on_health_failure,
-                    ),
-                    now,
-                )
-            elif not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
-                closure = record.current_closure or ""
-                self.apply(rollout, LocalConvergedReached(record.last_event_seq + 1, now, closure), now)
+            event = due_at_tick(record, rollout.on_health_failure, sustained, now)
+            if event is not None:
+                self.apply(rollout, event, now)
+
+
+def due_at_tick(
+    record: HostRecord, policy: HealthPolicy, sustained: float, now: float
+) -> LocalSustainedFailureCrossed | LocalConvergedReached | None:
+    """What an advance tick now (s) does to a soaking record, whose failing probes are borne for `sustained` seconds."""
+    failing = failing_probes(record)
+    since = record.probe_failure_first_at
+    if failing and since is not None and now - since >= sustained:
+        return LocalSustainedFailureCrossed(
+            record.last_event_seq + 1,
+            failed_at=now,
+            sustained_duration_secs=now - since,
+            failing_probes=failing,
+            policy_applied=policy,
+        )
+    if not failing and can_converge(record) and record.soak_due_at is not None and now >= record.soak_due_at:
+        return LocalConvergedReached(record.last_event_seq + 1, now, record.current_closure or "")
+    return None
 
 
 def can_converge(record: HostRecord) -> bool:
@@ -624,7 +629,7 @@ def next_window(start: float, end: float, at: float) -> float:
     return midnight + start if of_day < start else midnight + DAY + start
 
 
-def _pick(components: Mapping[Any, float], u: float) -> str:
+def pick(components: Mapping[Any, float], u: float) -> str:
     """The component at `u` of the weights laid end to end."""
     left = u * sum(components.values())
     for component, weight in components.items():

@@ -12,17 +12,23 @@ import numpy as np
 from sim.model.control_plane import ControlPlane
 from sim.model.every import Every
 from sim.model.fleet import Fleet
+from sim.model.foresight import Foresight
 from sim.model.host import Life
 from sim.model.journal import Journal
 from sim.model.load import derived
 from sim.model.recording import Recording, RolloutLog
 from sim.model.relevant import Relevant
+from sim.model.remote import Foresighted
 from sim.model.rollouts import Rollout
 from sim.model.stalls import stall_of
 from sim.model.world import World
+from sim.reducer.checked import Checked
+from sim.reducer.errors import ReducerError
 from sim.reducer.index import PlanIndex
 from sim.reducer.planner import PlannerRules
+from sim.reducer.protocol import BUILT_IN, Steps
 from sim.reducer.records import STATES
+from sim.reducer.wire import shown
 from sim.scenario.schema import Scenario
 
 
@@ -68,6 +74,7 @@ def run(
     record_events: bool = False,
     journal: Callable[[World], Journal] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    reducer: Steps | None = None,
 ) -> Recording:
     """Simulate a scenario once.
 
@@ -78,13 +85,22 @@ def run(
         record_events: keep every report, effect, rollout event, dispatch and gate change.
         journal: makes what takes note of all that happens, in place of the frame's own `Journal`.
         progress: called soon after the start, and then about ten times a second of wall time.
+        reducer: makes the steps of hosts and rollouts in place of the project's own.
+
+    Raises:
+        ReducerError: that reducer failed, or the model cannot go on with what it answered.
 
     Ctrl-C (`KeyboardInterrupt`) ends the run with what is known so far, its `end` being "interrupted".
     """
     started = time.perf_counter()
     seed = scenario.seed if seed is None else seed
     with _collector_off():
-        recording = _simulated(scenario, seed, replication, record_events, journal, progress)
+        if reducer is None:
+            recording = _simulated(scenario, seed, replication, record_events, journal, progress, BUILT_IN)
+        else:
+            with _answerable(reducer):
+                steps = reducer if isinstance(reducer, Foresighted) else Checked(reducer)
+                recording = _simulated(scenario, seed, replication, record_events, journal, progress, steps)
     recording.wall_s = time.perf_counter() - started
     return recording
 
@@ -96,12 +112,17 @@ def _simulated(
     record_events: bool,
     journal: Callable[[World], Journal] | None,
     progress: Callable[[Progress], None] | None,
+    steps: Steps,
 ) -> Recording:
     if journal is None and record_events:
         journal = Journal
-    world = World(scenario, Fleet(scenario, seed, replication), journal is not None)
+    world = World(scenario, Fleet(scenario, seed, replication), journal is not None, steps)
     world.journal = None if journal is None else journal(world)
     _set_up(world)
+    if isinstance(steps, Foresighted):
+        world.foresight = Foresight(world, steps)
+        world.clock.before_mail = world.foresight.arriving
+        world.clock.before_events = world.foresight.falling_due
     end = _advance(world, Progress(world), progress)
     recording = _record(world, seed, replication, end)
     if world.journal is not None:
@@ -109,6 +130,23 @@ def _simulated(
         recording.events = world.journal.rows if record_events else None
     _take_apart(world)
     return recording
+
+
+@contextmanager
+def _answerable(reducer: Steps) -> Iterator[None]:
+    """Answers that make sense one by one may still not go together. What comes of that, somewhere in the model, is told
+    as the reducer's, which is the only thing that is not ours."""
+    try:
+        yield
+    except ReducerError:
+        raise
+    except Exception as error:
+        name = getattr(reducer, "name", type(reducer).__name__)
+        raise ReducerError(
+            f"the simulation cannot go on with what the reducer {shown(str(name))} has answered: "
+            f"{type(error).__name__}: {error}",
+            "nixfleet-sim conform and diff-reducer show where its answers differ from the project's own",
+        ) from error
 
 
 @contextmanager
@@ -192,6 +230,8 @@ def _advance(world: World, view: Progress, progress: Callable[[Progress], None] 
             progress(view)
             look_at = time.monotonic() + 0.1
 
+    if world.foresight is not None:
+        world.foresight.steps.while_waiting(look)
     try:
         world.clock.run(world.scenario.until, look)
     except KeyboardInterrupt:

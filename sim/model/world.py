@@ -15,11 +15,13 @@ from sim.model.probes import ProbeRuns
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
+from sim.reducer.protocol import Steps
 from sim.scenario.schema import Alternating, Probe, Scenario
 from sim.scenario.units import quantize
 
 if TYPE_CHECKING:
     from sim.model.control_plane import ControlPlane
+    from sim.model.foresight import Foresight
     from sim.model.journal import Journal
 
 
@@ -73,12 +75,17 @@ class World:
     control_plane: ControlPlane
     recurrence: Recurrence
 
-    def __init__(self, scenario: Scenario, fleet: Fleet, record_events: bool):
+    def __init__(self, scenario: Scenario, fleet: Fleet, record_events: bool, steps: Steps):
         self.scenario = scenario
         self.fleet = fleet
         self.rules = scenario.rules
         self.settings = scenario.control_plane
         self.adjusts = switches_touch_records(scenario.rules)
+        self.step_host = steps.host_step
+        self.step_rollout = steps.rollout_step
+        """The two reducers, bound once."""
+        self.foresight: Foresight | None = None
+        """Where steps are cheaper when asked for many at a time, who says which ones are coming."""
         self.clock = Clock()
         self.tally = Tally()
         self.agent_moves = MoveLog()
@@ -110,8 +117,9 @@ class World:
         first_up, first_end = luck.first_stays(purpose, spec, probe, begin_up=self.settings.phases == "zero")
         return Stays(spec, draw, first_up[host], first_end[host])
 
-    def make_runs(self, host: Host, rollout: Rollout, probe: Probe) -> ProbeRuns:
-        """The runs of one probe, with everything that can make one fail."""
+    def make_runs(self, host: Host, rollout: Rollout, probe: Probe, completed_at: float | None) -> ProbeRuns:
+        """The runs of one probe after an activation that was completed at some time (s), with everything that can make
+        one fail."""
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
         service = None
         if probe.outage is not None:
@@ -129,7 +137,6 @@ class World:
         defect_at = None
         defect = rollout.release.release.defect
         if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
-            completed_at = host.records[rollout.number].activation_completed_at
             onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
             defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)

@@ -30,9 +30,18 @@ class Unimplemented(StepError):
     """An event that the spec names and gives no meaning yet (`OperatorClearance`)."""
 
 
+KINDS: dict[str, type[StepError]] = {kind.__name__: kind for kind in StepError.__subclasses__()}
+"""The errors of the spec by name."""
+
+
 class FleetError(Exception):
     """A fleet artifact, or something asked of it, makes no sense; the message names the place."""
 
 
 class VectorError(Exception):
     """A conformance case that cannot be read (spec page 8)."""
+
+
+class ReducerError(Exception):
+    """A reducer other than the project's own has failed: it raised what none may raise, answered something of the
+    wrong form, or, as a program, did not answer. The first line says what, further ones more of it."""

@@ -105,7 +105,8 @@ def read(directory: str | Path) -> Result:
         with _spoken(f"cannot read {path}"):
             return _read_frame(path, name)
 
-    return Result(scenario, lambda: found, frame)
+    reducer = about.get("reducer")
+    return Result(scenario, lambda: found, frame, reducer if isinstance(reducer, str) else None)
 
 
 def written_by(directory: str | Path) -> dict[str, Any]:
@@ -136,6 +137,8 @@ def _write(result: Result, draft: Path) -> None:
         "libraries": {name: found for name, found in versions().items() if name in LIBRARIES},
         "files": sorted([*files, "version.json"]),
     }
+    if result.reducer is not None:
+        about["reducer"] = result.reducer
     files["version.json"] = lambda path: path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     for name, write in files.items():
         path = draft / name

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sim.model import run as simulate
 from sim.model.recording import Recording
+from sim.reducer.errors import ReducerError
 from sim.result import frames
 from sim.result.summary import summary as summarise
 from sim.result.tracks import Tracks, tracks
@@ -17,6 +18,7 @@ from sim.result.words import counted, duration
 
 if TYPE_CHECKING:
     from sim.model.run import Progress
+    from sim.reducer.protocol import Steps
     from sim.result.critical import Link
     from sim.scenario.schema import Scenario
 
@@ -32,18 +34,20 @@ class Result:
         scenario: Scenario,
         summary: Callable[[], dict[str, Any]],
         frame: Callable[[str], pd.DataFrame | None],
+        reducer: Steps | str | None = None,
     ):
-        """`frame` gives the frame of a name, or None where it was not recorded. See `from_recording`,
-        `sim.result.read`."""
+        """`frame` gives the frame of a name, or None where it was not recorded; `reducer` is what made the steps in
+        place of the project's own, or only its name. See `from_recording`, `sim.result.read`."""
         self.scenario = scenario
         """The scenario as it was run, every setting in place."""
+        self._reducer = reducer
         self._make_summary = summary
         self._make_frame = frame
         self._summary: dict[str, Any] | None = None
         self._frames: dict[str, pd.DataFrame] = {}
 
     @classmethod
-    def from_recording(cls, scenario: Scenario, recording: Recording) -> Result:
+    def from_recording(cls, scenario: Scenario, recording: Recording, reducer: Steps | None = None) -> Result:
         """The result of a run that has just ended."""
         followed: list[Tracks] = []
 
@@ -59,7 +63,7 @@ class Result:
 
         if scenario.seed != recording.seed:
             scenario = scenario.model_copy(update={"seed": recording.seed})
-        return cls(scenario, lambda: summarise(recording, track()), frame)
+        return cls(scenario, lambda: summarise(recording, track()), frame, reducer)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -105,18 +109,38 @@ class Result:
 
     @property
     def events(self) -> pd.DataFrame:
-        """Everything that happened, in order. Where it was not recorded the run is repeated, which takes its time."""
+        """Everything that happened, in order. Where it was not recorded the run is repeated, which takes its time.
+
+        Raises:
+            ReducerError: it cannot be repeated, because a reducer that is not at hand made its steps.
+        """
         if not self.has_events:
             if self.summary["fidelity"] == "log":
                 raise LookupError("what was replayed from a log cannot be repeated; replay it with its events")
+            reducer = self._reducer
+            if isinstance(reducer, str):
+                raise ReducerError(
+                    f"the events of this run were not recorded, and {reducer!r}, which made its steps, is not at hand "
+                    "to repeat it",
+                    "run it again with the events recorded: --events",
+                )
             again = run(
                 self.scenario,
                 replication=self.summary["replication"],
                 record_events=True,
                 seed=self.summary["seed"],
+                reducer=reducer,
             )
             self._frames["events"] = again.events
         return self._frames["events"]
+
+    @property
+    def reducer(self) -> str | None:
+        """The name of what made the steps in place of the project's own reducer; None if nothing did."""
+        reducer = self._reducer
+        if reducer is None or isinstance(reducer, str):
+            return reducer
+        return str(getattr(reducer, "name", type(reducer).__name__))
 
     @property
     def has_events(self) -> bool:
@@ -204,6 +228,7 @@ def run(
     replication: int = 0,
     record_events: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    reducer: Steps | None = None,
 ) -> Result:
     """Simulate a scenario once.
 
@@ -213,6 +238,18 @@ def run(
         replication: number of the replication, from 0; another gives other luck on the same fleet.
         record_events: keep every single event for the frame `events`.
         progress: called about ten times a second of wall time with a view of the run.
+        reducer: makes the steps of hosts and rollouts in place of the project's own: any object with the methods of
+            `sim.reducer.protocol.Steps`.
+
+    Raises:
+        ReducerError: that reducer failed, or the model cannot go on with what it answered.
     """
-    recording = simulate(scenario, seed=seed, replication=replication, record_events=record_events, progress=progress)
-    return Result.from_recording(scenario, recording)
+    recording = simulate(
+        scenario,
+        seed=seed,
+        replication=replication,
+        record_events=record_events,
+        progress=progress,
+        reducer=reducer,
+    )
+    return Result.from_recording(scenario, recording, reducer)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.conform import DIFF_LINES, SHOWN
+from sim.cli.conform import SHOWN
+from sim.cli.json_diff import DIFF_LINES
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
