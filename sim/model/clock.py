@@ -8,7 +8,7 @@ host. So the order never depends on which process happened to schedule first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from math import ceil
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -66,20 +66,6 @@ class Due(_Event):
         """Let the time pass without a consequence. Costs nothing now; the queue drops the event when it is reached."""
         if self.callbacks is not None:
             self.callbacks.clear()
-
-
-class _Followed:
-    """A generator that goes on when what it waits for happens."""
-
-    __slots__ = ("_process",)
-
-    def __init__(self, process: Generator[Due, object, None]):
-        self._process = process
-
-    def __call__(self, _: object) -> None:
-        due = next(self._process, None)
-        if due is not None:
-            due.callbacks.append(self)
 
 
 class Clock:
@@ -167,11 +153,6 @@ class Clock:
         if at == now and self._round_at == now:
             priority += self._round * _ROUND
         return Due(env, at - now, priority, callback, value)
-
-    def follow(self, process: Generator[Due, object, None]) -> None:
-        """Run a generator as SimPy runs a process, each `Due` it yields waited for, but from this moment on: SimPy
-        would spend an event on the start and one on the end."""
-        _Followed(process)(None)
 
     def to_control_plane(
         self, now: float, delay: float, host: int, callback: Callable[[Any], None], value: Any, detail: int = 0

@@ -372,27 +372,32 @@ class ControlPlane:
             after = adjust(world.rules, mirror, event, after, rollout.soak_of(number))
         rollout.mirrors[number] = after
         for effect in effects:
-            match effect:
-                case RemoteAppendEventLog():
-                    payload = effect.payload
-                    if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
-                        self._probe_result(rollout, host, payload)
-                    if world.journal is not None:
-                        world.journal.logged(now, rollout, host, payload)
-                case RecordTransition():
-                    world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
-                    if world.journal is not None:
-                        world.journal.mirror_move(now, rollout, host, effect)
-                case RemoteInsertQuarantine():
-                    self._effects.append(now)
-                    self.index.quarantine(effect.channel, effect.closure)
-                    world.dirty = True
-                    if world.journal is not None:
-                        world.journal.quarantine(now, rollout, host, effect)
-                case LocalEmitEvent() | LocalFireRollbackTo() | LocalFireSwitch() | LocalResetProbeCache():
-                    raise AssertionError("the reducer gives the control plane no effect of an agent")
-                case _:
-                    assert_never(effect)
+            # `type is`, not `match`: see `Host.apply`
+            if type(effect) is RemoteAppendEventLog:
+                payload = effect.payload
+                if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
+                    self._probe_result(rollout, host, payload)
+                if world.journal is not None:
+                    world.journal.logged(now, rollout, host, payload)
+            elif type(effect) is RecordTransition:
+                world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
+                if world.journal is not None:
+                    world.journal.mirror_move(now, rollout, host, effect)
+            elif type(effect) is RemoteInsertQuarantine:
+                self._effects.append(now)
+                self.index.quarantine(effect.channel, effect.closure)
+                world.dirty = True
+                if world.journal is not None:
+                    world.journal.quarantine(now, rollout, host, effect)
+            elif (
+                type(effect) is LocalEmitEvent
+                or type(effect) is LocalFireRollbackTo
+                or type(effect) is LocalFireSwitch
+                or type(effect) is LocalResetProbeCache
+            ):
+                raise AssertionError("the reducer gives the control plane no effect of an agent")
+            else:
+                assert_never(effect)
         if after.state != mirror.state:
             self._host_changed(rollout, host, mirror.state, after, now)
 

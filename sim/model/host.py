@@ -260,14 +260,12 @@ class Host:
                 world.journal.delivery(now, rollout, self, "refused")
             return
         record = self.records.get(rollout.number)
-        if world.journal is not None:
-            accepted = record is None or record.state == "Pending"
-            world.journal.delivery(now, rollout, self, "accepted" if accepted else "ignored")
         fresh = record is None or record.state == "Pending"
-        if fresh and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
-            self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
-        rollout.begun.add(self.number)
-        if record is None or record.state == "Pending":
+        if world.journal is not None:
+            world.journal.delivery(now, rollout, self, "accepted" if fresh else "ignored")
+        if fresh:
+            if self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0:
+                self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
             self.records[rollout.number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=self.name,
@@ -278,6 +276,7 @@ class Host:
                 soak_due_at=soak_due_at,
                 last_event_seq=0 if record is None else record.last_event_seq,
             )
+        rollout.begun.add(self.number)
         self.apply(
             rollout,
             LocalActivate(
@@ -296,48 +295,52 @@ class Host:
         record = self.records.get(rollout.number)
         return 1 if record is None else record.last_event_seq + 1
 
-    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> bool:
-        """Step the agent's record and carry out the effects, now (s). False where the reducer refuses; nothing happens
-        then."""
+    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> None:
+        """Step the agent's record and carry out the effects, now (s). Where the reducer refuses nothing happens."""
         world = self.world
         number = rollout.number
         record = self.records.get(number)
         if record is None:
-            return False
+            return
         world.host_steps += 1
         try:
             after, effects = step(record, event, rollout.on_health_failure)
         except StepError:
-            return False
+            return
         if world.adjusts:
             after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
         self.records[number] = after
-        if record.state != after.state:
-            if after.state == "Soaking":
+        was, state = record.state, after.state
+        if was != state:
+            if state == "Soaking":
                 world.restless += 1
-            elif record.state == "Soaking":
+            elif was == "Soaking":
                 world.restless -= 1
                 world.failing.note(number, self.number, False, now)
                 world.recurrence.left_soaking(self, rollout)
         last = None
         for effect in effects:
-            match effect:
-                case LocalEmitEvent():
-                    self.emit(rollout, effect.payload, now)
-                case RecordTransition():
-                    world.last_change = now
-                    world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
-                    if world.journal is not None:
-                        world.journal.agent_move(now, rollout, self, effect)
-                case LocalFireSwitch() | LocalFireRollbackTo() | LocalResetProbeCache():
-                    last = effect  # a step's emits go before what sets off more of them
-                case RemoteAppendEventLog() | RemoteInsertQuarantine():
-                    raise AssertionError("the reducer gives an agent no effect of the control plane")
-                case _:
-                    assert_never(effect)
-        if last is None:
-            return True
+            # `type is`, not `match`: these are eight effects a host, and a class pattern asks the metaclass
+            if type(effect) is LocalEmitEvent:
+                self.emit(rollout, effect.payload, now)
+            elif type(effect) is RecordTransition:
+                world.last_change = now
+                world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
+                if world.journal is not None:
+                    world.journal.agent_move(now, rollout, self, effect)
+            elif (
+                type(effect) is LocalFireSwitch
+                or type(effect) is LocalFireRollbackTo
+                or type(effect) is LocalResetProbeCache
+            ):
+                last = effect  # a step's emits go before what sets off more of them
+            elif type(effect) is RemoteAppendEventLog or type(effect) is RemoteInsertQuarantine:
+                raise AssertionError("the reducer gives an agent no effect of the control plane")
+            else:
+                assert_never(effect)
         match last:
+            case None:
+                pass
             case LocalFireSwitch():
                 self._queue(True, rollout, last.target)
             case LocalFireRollbackTo():
@@ -346,7 +349,6 @@ class Host:
                 world.recurrence.reset(self, rollout)
             case _:
                 assert_never(last)
-        return True
 
     # -- activation and rollback
 
@@ -354,34 +356,44 @@ class Host:
         self.jobs += ((switch, rollout, closure),)
         self.world.restless += 1
         if len(self.jobs) == 1:
-            self.world.clock.follow(self.work())
+            self._begin()
 
-    def work(self) -> Generator[Due, object, None]:
-        """The process of a busy host: activations and rollbacks, one at a time, in the order asked for."""
+    def _begin(self) -> None:
+        """Begin the first of the jobs: activations and rollbacks go one at a time, in the order asked for."""
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
-        while self.jobs:
-            switch, rollout, closure = self.jobs[0]
-            if not switch:
-                yield clock.due(clock.now + durations("rollback", rollout.ref)[number], WORK, number)
-                self._roll_back(rollout, closure, clock.now)
-            else:
-                now = clock.now
-                self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
-                if self.closure == closure:
-                    self._switched(rollout, closure, now)
-                else:
-                    duration = durations("activation", rollout.ref)[number]
-                    timeout = self.settings.activation_timeout
-                    if timeout is not None and duration > timeout:
-                        yield clock.due(now + timeout, WORK, number)
-                        self._activation_failed(rollout, -1, "activation timed out", clock.now)
-                    else:
-                        yield clock.due(now + duration, WORK, number)
-                        self._switch(rollout, closure, clock.now)
-            self.jobs = self.jobs[1:]
-            self.world.restless -= 1
-        if self.reboot_due:
+        switch, rollout, closure = self.jobs[0]
+        now = clock.now
+        if not switch:
+            clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, self._end, self._roll_back)
+            return
+        self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
+        if self.closure == closure:
+            self._switched(rollout, closure, now)
+            self._next()
+            return
+        duration = durations("activation", rollout.ref)[number]
+        timeout = self.settings.activation_timeout
+        if timeout is not None and duration > timeout:
+            clock.due(now + timeout, WORK, number, self._end, self._time_out)
+        else:
+            clock.due(now + duration, WORK, number, self._end, self._switch)
+
+    def _end(self, due: Due) -> None:
+        """The time of the first of the jobs is over: `due` holds what comes of it."""
+        _, rollout, closure = self.jobs[0]
+        due.value(rollout, closure, self.world.clock.now)
+        self._next()
+
+    def _next(self) -> None:
+        self.jobs = self.jobs[1:]
+        self.world.restless -= 1
+        if self.jobs:
+            self._begin()
+        elif self.reboot_due:
             self._go_down()
+
+    def _time_out(self, rollout: Rollout, closure: str, now: float) -> None:
+        self._activation_failed(rollout, -1, "activation timed out", now)
 
     def _switch(self, rollout: Rollout, closure: str, now: float) -> None:
         """The switch has run: what comes of it depends on the host's luck."""

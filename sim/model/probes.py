@@ -29,6 +29,7 @@ class ProbeRuns:
         "next",
         "probe",
         "service",
+        "steady",
         "ticker_failing",
     )
 
@@ -39,6 +40,8 @@ class ProbeRuns:
         self.flakes = flakes
         self.service = service
         self.defect_at = defect_at
+        self.steady = flakes is None and service is None and defect_at is None
+        """Whether no run can fail."""
         self.n = 0
         self.fails = 0
         self.failing: bool | None = None

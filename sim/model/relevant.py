@@ -47,7 +47,8 @@ class Watch:
 
     `rollout` is the record whose runs the schedule tells: the one that has the tickers (`ticking`), or the only one
     that soaks and will get them at `first_reset`. `base` is the last reset (s). `upto`: heartbeats sent at or before
-    that time (s) are real or have had their effect.
+    that time (s) are real or have had their effect. `runs` are that record's probes, `steady` if none of them can ever
+    fail, `shortest` the least of their intervals (s).
     """
 
     __slots__ = (
@@ -56,8 +57,11 @@ class Watch:
         "online",
         "probe_due",
         "rollout",
+        "runs",
         "sent",
         "session",
+        "shortest",
+        "steady",
         "stored",
         "tick_at",
         "tick_due",
@@ -67,6 +71,9 @@ class Watch:
 
     def __init__(self) -> None:
         self.rollout: Rollout | None = None
+        self.runs: list[ProbeRuns] = []
+        self.steady = True
+        self.shortest = inf
         self.ticking = False
         self.base = 0.0
         self.first_reset: float | None = None
@@ -83,6 +90,16 @@ class Watch:
         """Reports that may be on their way to the control plane, while something may yet take its record ahead of
         them."""
 
+    def follow(self, rollout: Rollout, runs: list[ProbeRuns], base: float, ticking: bool) -> None:
+        """Tell the runs of this record from `base` (s) on."""
+        self.rollout, self.runs, self.base, self.ticking = rollout, runs, base, ticking
+        self.first_reset = None
+        self.steady, self.shortest = True, inf
+        for one in runs:
+            self.steady = self.steady and one.steady
+            if one.interval < self.shortest:
+                self.shortest = one.interval
+
 
 class Relevant:
     """Schedules what recurs only where it makes a difference, and counts the rest."""
@@ -94,6 +111,7 @@ class Relevant:
         self._tick = world.settings.advance_tick
         self._resets = world.rules.probe_restart == "heartbeat"
         self._passed = Passed(world.settings.heartbeat)
+        self._moments = {kind: world.tally.moments(counted) for kind, counted in REPORT.items()}
         self._real_heartbeats = 0
         self._parting_heartbeats = 0
         self._real_ticks = 0
@@ -162,13 +180,14 @@ class Relevant:
             self.review(host)  # while the schedule still tells which resets of the other record are under way
             self._settle(host, watch)
         now = world.clock.now
-        watch.rollout, watch.ticking, watch.base, watch.first_reset = rollout, True, now, None
+        watch.follow(rollout, host.runs(rollout), now, ticking=True)
+        alone = watch.online and self._moved_by_reports_alone(host, rollout)
         if world.recording or host.exact:
             host.declare_topology(rollout)
         else:
-            self._report(host, watch, rollout, "ProbeTopologyDeclared", now, 0.0, 1)
-        for runs in host.runs(rollout):
-            self._first_run(host, watch, rollout, runs, now)
+            self._report_now(host, watch, rollout, "ProbeTopologyDeclared", now, alone)
+        for runs in watch.runs:
+            self._first_run(host, watch, rollout, runs, now, alone)
             runs.base = runs.n
         self.review(host)
         if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
@@ -176,7 +195,9 @@ class Relevant:
         self._plan_tick(host, watch)
         self._plan_probes(host, watch)
 
-    def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float) -> None:
+    def _first_run(
+        self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool
+    ) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
         runs.ticker_failing = False
         record = host.records[rollout.number]
@@ -185,7 +206,7 @@ class Relevant:
         if self.world.recording or host.exact:
             host.observe_first(rollout, runs.probe)
         else:
-            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
+            self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
             # no entry is as good as one that passes
             same = (entry is not None and entry.status == "fail") == failing
             if same and not (failing and record.probe_failure_first_at is None):
@@ -195,9 +216,9 @@ class Relevant:
                 self.skipped += 1
                 if record.probes and runs.probe.mode == "enforce":  # a record that a reply brought may fail already
                     self.world.failing.note(rollout.number, host.number, bool(failing_probes(record)), now)
-                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1, runs)
+                self._report_now(host, watch, rollout, "ProbeResult", now, alone, runs)
                 if failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1, runs)
+                    self._report_now(host, watch, rollout, "ProbeFailureFirst", now, alone, runs)
                 return
         host.run_probe(rollout, runs, runs.n + 1)
 
@@ -256,7 +277,9 @@ class Relevant:
                 return False
         if may_step(host):
             return True
-        soaking = sum(record.state == "Soaking" for record in host.records.values())
+        soaking = 0
+        for record in host.records.values():
+            soaking += record.state == "Soaking"
         if soaking > 1 or (soaking and (self.world.recording or host.exact or host.delay == 0.0)):
             return True
         return host.slow and any(rollout.mirrors[host.number].state in LIVE for rollout in host.mirrored)
@@ -323,11 +346,12 @@ class Relevant:
             soaking = host.soaking()
             if len(soaking) != 1:
                 return
-            watch.rollout, watch.ticking, watch.base = soaking[0], False, self.world.clock.now
-            for runs in host.runs(watch.rollout):
+            watch.follow(soaking[0], host.runs(soaking[0]), self.world.clock.now, ticking=False)
+            for runs in watch.runs:
                 runs.base = runs.n
         watch.first_reset = None
         rollout = watch.rollout
+        assert rollout is not None
         if not self._resets or not watch.online or host.delay == 0.0 or rollout.mirrors[host.number].state != "Soaking":
             return
         now = self.world.clock.now
@@ -346,11 +370,13 @@ class Relevant:
             watch.probe_due = None
         if watch.rollout is None:
             return
+        each = self.world.recording or host.exact
+        if watch.steady and not each:
+            return
         soonest = None
         until = min(self.world.scenario.until, watch.tick_at)
-        each = self.world.recording or host.exact
-        for runs in host.runs(watch.rollout):
-            if not (each or runs.flakes or runs.service or runs.defect_at is not None or runs.failing):
+        for runs in watch.runs:
+            if runs.steady and not each:
                 runs.next = None
                 continue
             schedule = self._schedule(watch, runs)
@@ -367,14 +393,15 @@ class Relevant:
         rollout = watch.rollout
         assert rollout is not None
         now = self.world.clock.now
-        for runs in host.runs(rollout):
+        for runs in watch.runs:
             if runs.next is not None and runs.next[1] == now:
                 place = runs.next[0]
                 schedule = self._schedule(watch, runs)
                 self._pass_over(host, watch, runs, schedule, place - 1)
                 if schedule.is_reset(place):
                     runs.ticker_failing = False
-                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
+                    alone = watch.online and self._moved_by_reports_alone(host, rollout)
+                    self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
                 host.run_probe(rollout, runs, runs.base + place)
         self._plan_tick(host, watch)
         self._plan_probes(host, watch)
@@ -388,18 +415,20 @@ class Relevant:
         if rollout is None:
             return
         clock = self.world.clock
-        upto = clock.now if clock.stage else clock.now - QUANTUM
-        self._settle_upto(host, watch, rollout, upto)
+        now = clock.now
+        self._settle_upto(host, watch, rollout, now if clock.stage else now - QUANTUM)
 
     def _settle_upto(self, host: Host, watch: Watch, rollout: Rollout, upto: float) -> None:
         first, period = watch.first_reset, self._heartbeat
+        if (first is None or upto < first) and not (watch.ticking and upto >= watch.base + watch.shortest):
+            return
         resets = int((upto - first) // period) + 1 if first is not None and first <= upto else 0
         base = watch.base
         if resets:
             assert first is not None
             base = first + (resets - 1) * period
             self._report(host, watch, rollout, "ProbeTopologyDeclared", first, period, resets)
-        for runs in host.runs(rollout):
+        for runs in watch.runs:
             schedule = self._schedule(watch, runs)
             self._pass_over(host, watch, runs, schedule, schedule.last(upto))
             since = int((upto - base) // runs.interval) if watch.ticking or resets else 0
@@ -441,8 +470,8 @@ class Relevant:
         """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
         soonest = inf
         for record in host.records.values():
-            if record.state == "Soaking":
-                soonest = min(soonest, self._matters_at(record))
+            if record.state == "Soaking" and (at := self._matters_at(record)) < soonest:
+                soonest = at
         if watch.tick_due is not None:
             watch.tick_due.cancel()
             watch.tick_due = None
@@ -450,7 +479,8 @@ class Relevant:
         if soonest == inf:
             return
         clock = self.world.clock
-        earliest = clock.now + QUANTUM if clock.stage else clock.now
+        now = clock.now
+        earliest = now + QUANTUM if clock.stage else now
         start = host.lives[-1].tick_start
         k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
         watch.tick_at = start + k * self._tick
@@ -509,6 +539,22 @@ class Relevant:
         else:
             watch.stored = watch.stored or []
             watch.stored.append(skipped)
+
+    def _report_now(
+        self,
+        host: Host,
+        watch: Watch,
+        rollout: Rollout,
+        kind: str,
+        now: float,
+        alone: bool,
+        runs: ProbeRuns | None = None,
+    ) -> None:
+        """Count one report made now (s). `alone`: it goes at once, and `_moved_by_reports_alone`."""
+        if alone:
+            self._moments[kind].append(now + host.delay)
+        else:
+            self._report(host, watch, rollout, kind, now, 0.0, 1, runs)
 
     def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
         """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no
