@@ -83,7 +83,7 @@ class Clock:
         self._round_at = -1.0
         self._stage = 0
         self._stage_at = -1.0
-        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any], None], Any]]] = {}
+        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any, float], None], Any]]] = {}
         """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
         arrives together is one event."""
 
@@ -116,7 +116,7 @@ class Clock:
         self._mail.clear()
 
     def reached(self, stage: int) -> None:
-        """Note that this instant has come as far as `stage`: AGENT_DONE, INBOX_OPEN or PLANNING."""
+        """Note that this instant has come as far as `stage`: AGENT_DONE or PLANNING. Mail notes INBOX_OPEN."""
         self._stage, self._stage_at = stage, self.env._now
 
     @property
@@ -155,27 +155,33 @@ class Clock:
         return Due(env, at - now, priority, callback, value)
 
     def to_control_plane(
-        self, now: float, delay: float, host: int, callback: Callable[[Any], None], value: Any, detail: int = 0
+        self, now: float, delay: float, host: int, callback: Callable[[Any, float], None], value: Any, detail: int = 0
     ) -> None:
-        """Call `callback(value)` when a message that a host sends now arrives at the control plane."""
-        key = (now + delay, INBOX, 0 if delay else self.round)
-        mail = self._mail.get(key)
-        if mail is None:
-            mail = self._mail[key] = []
-            Due(self.env, delay, INBOX * _PHASE + key[2] * _ROUND, self._hand_over, key)
-        mail.append((host, detail, len(mail), callback, value))
+        """Call `callback(value, arrival)` when a message that a host sends now arrives at the control plane."""
+        self._send((now + delay, INBOX, 0 if delay else self.round), delay, host, detail, callback, value)
 
     def to_host(
-        self, now: float, delay: float, phase: int, host: int, callback: Callable[[Any], None], value: Any
+        self, now: float, delay: float, phase: int, host: int, callback: Callable[[Any, float], None], value: Any
     ) -> None:
-        """Call `callback(value)` when a message that the control plane sends now arrives at a host; without delay it
-        belongs to the next round of now."""
-        key = (now + delay, phase, 0 if delay else self.round + 1)
+        """Call `callback(value, arrival)` when a message that the control plane sends now arrives at a host; without
+        delay it belongs to the next round of now."""
+        self._send((now + delay, phase, 0 if delay else self.round + 1), delay, host, 0, callback, value)
+
+    def _send(
+        self,
+        key: tuple[float, int, int],
+        delay: float,
+        host: int,
+        detail: int,
+        callback: Callable[[Any, float], None],
+        value: Any,
+    ) -> None:
         mail = self._mail.get(key)
         if mail is None:
-            mail = self._mail[key] = []
-            Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
-        mail.append((host, 0, len(mail), callback, value))
+            self._mail[key] = [(host, detail, 0, callback, value)]
+            Due(self.env, delay, key[1] * _PHASE + key[2] * _ROUND, self._hand_over, key)
+        else:
+            mail.append((host, detail, len(mail), callback, value))
 
     def to_come(self, phase: int, host: int) -> list[tuple[float, int, Any]]:
         """The messages of one host under way in a phase, as (arrival in s, detail, value)."""
@@ -189,13 +195,16 @@ class Clock:
 
     def _hand_over(self, due: Due) -> None:
         key: tuple[float, int, int] = due._value
+        arrival, phase, round = key
         mail = self._mail.pop(key)
-        if key[2]:
-            self._round, self._round_at = key[2], key[0]
+        if round:
+            self._round, self._round_at = round, arrival
+        if phase == INBOX:
+            self._stage, self._stage_at = INBOX_OPEN, arrival
         if len(mail) > 1:
             mail.sort(key=_ORDER)
         for _, _, _, callback, value in mail:
-            callback(value)
+            callback(value, arrival)
 
 
 _ORDER = itemgetter(0, 1, 2)

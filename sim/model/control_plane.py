@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never, get_args
 from msgspec.structs import replace
 from simpy import Event
 
-from sim.model.clock import INBOX_OPEN, PLAN, PLANNING, POLL, REPLY
+from sim.model.clock import PLAN, PLANNING, POLL, REPLY
 from sim.model.fleet import ChannelRelease
 from sim.model.host import ORDER, Host
 from sim.model.rollouts import Rollout
@@ -330,11 +330,8 @@ class ControlPlane:
 
     # -- what hosts send
 
-    def receive(self, host: Host, batch: list[tuple[Rollout, Report]]) -> None:
-        """Reports of one host, in the order sent."""
-        clock = self.world.clock
-        clock.reached(INBOX_OPEN)
-        now = clock.now
+    def receive(self, host: Host, batch: list[tuple[Rollout, Report]], now: float) -> None:
+        """Reports of one host arrive now (s), in the order sent."""
         number = host.number
         for rollout, report in batch:
             self._reports[type(report)](now)
@@ -427,7 +424,7 @@ class ControlPlane:
         self._changed(rollout, now)
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
-            world.recurrence.mirror_soaks(host, rollout)
+            world.recurrence.mirror_soaks(host, rollout, now)
         if self._feeds_all or mirror.state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
         if mirror.state == "Converged":
@@ -466,11 +463,9 @@ class ControlPlane:
 
     # -- heartbeats
 
-    def heartbeat(self, host: Host, closure: str) -> None:
-        """A heartbeat arrives: complete what the host evidently runs, and reply with its live records."""
+    def heartbeat(self, host: Host, closure: str, now: float) -> None:
+        """A heartbeat arrives now (s): complete what the host evidently runs, and reply with its live records."""
         world = self.world
-        world.clock.reached(INBOX_OPEN)
-        now = world.clock.now
         if self._heartbeats is not None:
             self._heartbeats.append(now)
         reply: list[tuple[Rollout, HostRecord]] = []

@@ -203,11 +203,11 @@ class Host:
         else:
             self.batch.append((rollout, report))
 
-    def _arrive(self, batch: list[tuple[Rollout, Report]]) -> None:
+    def _arrive(self, batch: list[tuple[Rollout, Report]], now: float) -> None:
         if self.batch is batch:
             self.batch = None  # without delay, what follows at this instant must not join what has arrived
         self.world.restless -= 1
-        self.world.control_plane.receive(self, batch)
+        self.world.control_plane.receive(self, batch, now)
 
     def send(self, batch: list[tuple[Rollout, Report]], arrival: float) -> None:
         """Send reports of before that arrive at time `arrival` (s), now or later."""
@@ -245,10 +245,9 @@ class Host:
         dispatch = (rollout, closure, soak_due_at, matters)
         world.clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
 
-    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool]) -> None:
+    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool], now: float) -> None:
         rollout, closure, soak_due_at, matters = dispatch
         world = self.world
-        now = world.clock.now
         world.restless -= matters
         if not self.online:
             world.dirty |= matters  # lost: the next pass has to queue it again
@@ -317,7 +316,7 @@ class Host:
             elif was == "Soaking":
                 world.restless -= 1
                 world.failing.note(number, self.number, False, now)
-                world.recurrence.left_soaking(self, rollout)
+                world.recurrence.left_soaking(self, rollout, now)
         last = None
         for effect in effects:
             # `type is`, not `match`: these are eight effects a host, and a class pattern asks the metaclass
@@ -346,7 +345,7 @@ class Host:
             case LocalFireRollbackTo():
                 self._queue(False, rollout, last.closure)
             case LocalResetProbeCache():
-                world.recurrence.reset(self, rollout)
+                world.recurrence.reset(self, rollout, now)
             case _:
                 assert_never(last)
 
@@ -411,7 +410,7 @@ class Host:
 
     def _switched(self, rollout: Rollout, closure: str, now: float) -> None:
         self._drop_reboot()
-        self._run_closure(closure)
+        self._run_closure(closure, now)
         self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
             self.world.control_plane.closure_changed(self)
@@ -424,14 +423,14 @@ class Host:
         failure = self.settings.rollback_failure
         if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
-        self._run_closure(closure)
+        self._run_closure(closure, now)
         self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, now), now)
         world.control_plane.closure_changed(self)
 
-    def _run_closure(self, closure: str) -> None:
+    def _run_closure(self, closure: str, now: float) -> None:
         if closure != self.closure:
             self.closure = closure
-            self.closures += ((self.world.clock.now, closure),)
+            self.closures += ((now, closure),)
 
     # -- reboots
 
@@ -502,7 +501,7 @@ class Host:
         now = world.clock.now
         self.booting = False
         world.restless -= 1
-        self._run_closure(due.value)
+        self._run_closure(due.value, now)
         self.lives += (Life(now, now),)
         if world.journal is not None:
             world.journal.host_event(now, self, "boot", {"closure": self.closure})
@@ -518,11 +517,11 @@ class Host:
             clock = self.world.clock
             clock.to_control_plane(clock.now, self.delay, self.number, self._heartbeat_arrives, self.closure, detail=1)
 
-    def _heartbeat_arrives(self, closure: str) -> None:
-        self.world.control_plane.heartbeat(self, closure)
+    def _heartbeat_arrives(self, closure: str, now: float) -> None:
+        self.world.control_plane.heartbeat(self, closure, now)
 
-    def receive_reply(self, reply: list[tuple[Rollout, HostRecord]]) -> None:
-        """Take the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""
+    def receive_reply(self, reply: list[tuple[Rollout, HostRecord]], now: float) -> None:
+        """Take, now (s), the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""
         if not self.online:
             return
         world = self.world
@@ -533,14 +532,14 @@ class Host:
                 self.records[rollout.number] = theirs
                 moved.add(rollout.number)
                 if world.journal is not None:
-                    world.journal.adopted(world.clock.now, rollout, self, ours, theirs)
+                    world.journal.adopted(now, rollout, self, ours, theirs)
                 if theirs.state == "Soaking":
                     world.restless += 1
         always = world.rules.probe_restart == "heartbeat"
         for rollout, theirs in reply:
             anew = always or rollout.number in moved
             if anew and theirs.state == "Soaking" and self.records[rollout.number].state == "Soaking":
-                world.recurrence.reset(self, rollout)
+                world.recurrence.reset(self, rollout, now)
         world.recurrence.reply_taken(self)
 
     # -- probes

@@ -159,18 +159,19 @@ class Relevant:
         if watch is None:
             self.review(host)
             return
-        self._settle(host, watch)
+        now = self.world.clock.now
+        self._settle(host, watch, now)
         watch.online = True
-        arrival = self.world.clock.now + host.delay
+        arrival = now + host.delay
         for skipped in watch.stored or ():
             self._count(watch, replace(skipped, arrival=arrival, apart=0.0))
         watch.stored = None
         self.review(host)
         if watch.session is None:
-            self._plan_resets(host, watch)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
-    def reset(self, host: Host, rollout: Rollout) -> None:
+    def reset(self, host: Host, rollout: Rollout, now: float) -> None:
         world = self.world
         watch: Watch | None = host.watch
         if watch is None:
@@ -178,8 +179,7 @@ class Relevant:
             watch.online = host.online
         elif watch.rollout is not None:
             self.review(host)  # while the schedule still tells which resets of the other record are under way
-            self._settle(host, watch)
-        now = world.clock.now
+            self._settle(host, watch, now)
         watch.follow(rollout, host.runs(rollout), now, ticking=True)
         alone = watch.online and self._moved_by_reports_alone(host, rollout)
         if world.recording or host.exact:
@@ -191,13 +191,11 @@ class Relevant:
             runs.base = runs.n
         self.review(host)
         if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
-            self._plan_resets(host, watch)
-        self._plan_tick(host, watch)
+            self._plan_resets(host, watch, now)
+        self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
 
-    def _first_run(
-        self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool
-    ) -> None:
+    def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
         runs.ticker_failing = False
         record = host.records[rollout.number]
@@ -222,33 +220,33 @@ class Relevant:
                 return
         host.run_probe(rollout, runs, runs.n + 1)
 
-    def left_soaking(self, host: Host, rollout: Rollout) -> None:
+    def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None:
         watch: Watch = host.watch
         if watch.rollout is rollout:
-            self._settle(host, watch)
+            self._settle(host, watch, now)
             watch.rollout = None
             if watch.probe_due is not None:
                 watch.probe_due.cancel()
                 watch.probe_due = None
 
-    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+    def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
         watch: Watch | None = host.watch
         if watch is None or host.number in rollout.premature:
             return
         if watch.rollout is rollout and watch.session is None and watch.first_reset is None:
-            self._plan_resets(host, watch)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
     def reply_taken(self, host: Host) -> None:
         watch: Watch | None = host.watch
         if watch is not None:
-            self._plan_tick(host, watch)
+            self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
     def became_exact(self, host: Host) -> None:
         watch: Watch | None = host.watch
         if watch is not None:
-            self._settle(host, watch)
+            self._settle(host, watch, self.world.clock.now)
             for kind, arrival in make_real(host, watch.sent or [], watch.stored or []):
                 self.world.tally.weigh(REPORT[kind], arrival, -1)  # counted when it was skipped; now it arrives
             watch.sent = watch.stored = None
@@ -294,24 +292,24 @@ class Relevant:
         watch: Watch = host.watch
         clock = self.world.clock
         clock.reached(AGENT_DONE)
+        now = clock.now
         watch.session = None
         if self._needs_session(host):
             self._real_heartbeats += 1
             host.send_heartbeat()
-            watch.upto = clock.now
+            watch.upto = now
             self._next_heartbeat(host, watch)
         else:
-            watch.upto = clock.now - QUANTUM
-            self._settle(host, watch)
-            self._plan_resets(host, watch)
+            watch.upto = now - QUANTUM
+            self._settle(host, watch, now)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
     def _make_real(self, host: Host, watch: Watch) -> None:
         """Schedule the heartbeats and replies that are under way, and settle the schedule that told them."""
-        self._settle(host, watch)
-        world = self.world
-        clock = world.clock
+        clock = self.world.clock
         now, stage, delay = clock.now, clock.stage, host.delay
+        self._settle(host, watch, now)
         begun_now = len(host.lives) > 1 and host.lives[-1].heartbeat_start == now
         sent_before = now if stage and not begun_now else now - QUANTUM
         oldest = max(now - 2.0 * delay, watch.upto + QUANTUM)
@@ -329,24 +327,28 @@ class Relevant:
                     heartbeat = (host, ran_at(host.closures, sent))
                     clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
-                    reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
+                    reply = host, [(watch.rollout, watch.rollout.mirrors[host.number])]
                     # due now, it belongs to this round and not, as what is sent now without delay, to the next
-                    clock.due(back, REPLY, host.number, lambda due: host.receive_reply(due.value), reply)
+                    clock.due(back, REPLY, host.number, self._replies, reply)
         watch.upto = max(watch.upto, sent_before)
         watch.first_reset = None
 
-    def _arrives(self, heartbeat: tuple[Host, str]) -> None:
-        self.world.control_plane.heartbeat(*heartbeat)
+    def _arrives(self, heartbeat: tuple[Host, str], now: float) -> None:
+        self.world.control_plane.heartbeat(*heartbeat, now)
+
+    def _replies(self, due: Due) -> None:
+        host, reply = due.value
+        host.receive_reply(reply, self.world.clock.now)
 
     # -- the schedule of probe runs
 
-    def _plan_resets(self, host: Host, watch: Watch) -> None:
+    def _plan_resets(self, host: Host, watch: Watch, now: float) -> None:
         """Find the first reset by a heartbeat that is no event of its own."""
         if watch.rollout is None:
             soaking = host.soaking()
             if len(soaking) != 1:
                 return
-            watch.follow(soaking[0], host.runs(soaking[0]), self.world.clock.now, ticking=False)
+            watch.follow(soaking[0], host.runs(soaking[0]), now, ticking=False)
             for runs in watch.runs:
                 runs.base = runs.n
         watch.first_reset = None
@@ -354,7 +356,6 @@ class Relevant:
         assert rollout is not None
         if not self._resets or not watch.online or host.delay == 0.0 or rollout.mirrors[host.number].state != "Soaking":
             return
-        now = self.world.clock.now
         # replies before now have had their effect; the control plane's record soaks since an arrival not after now
         since = host.presence[-1][0]
         soaks_since = rollout.soaks_since.get(host.number, 0.0)
@@ -403,10 +404,10 @@ class Relevant:
                     alone = watch.online and self._moved_by_reports_alone(host, rollout)
                     self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
                 host.run_probe(rollout, runs, runs.base + place)
-        self._plan_tick(host, watch)
+        self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
 
-    def _settle(self, host: Host, watch: Watch) -> None:
+    def _settle(self, host: Host, watch: Watch, now: float) -> None:
         """Count the runs and resets that the schedule told up to now, and move its base to the last reset among them.
 
         A run that falls on this instant has happened unless hosts are still at their own activities.
@@ -414,9 +415,7 @@ class Relevant:
         rollout = watch.rollout
         if rollout is None:
             return
-        clock = self.world.clock
-        now = clock.now
-        self._settle_upto(host, watch, rollout, now if clock.stage else now - QUANTUM)
+        self._settle_upto(host, watch, rollout, now if self.world.clock.stage else now - QUANTUM)
 
     def _settle_upto(self, host: Host, watch: Watch, rollout: Rollout, upto: float) -> None:
         first, period = watch.first_reset, self._heartbeat
@@ -466,7 +465,7 @@ class Relevant:
 
     # -- ticks
 
-    def _plan_tick(self, host: Host, watch: Watch) -> None:
+    def _plan_tick(self, host: Host, watch: Watch, now: float) -> None:
         """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
         soonest = inf
         for record in host.records.values():
@@ -479,7 +478,6 @@ class Relevant:
         if soonest == inf:
             return
         clock = self.world.clock
-        now = clock.now
         earliest = now + QUANTUM if clock.stage else now
         start = host.lives[-1].tick_start
         k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
@@ -504,7 +502,7 @@ class Relevant:
         watch.tick_at = inf
         host.advance_tick()
         if watch.rollout is not None or len(host.records) > 1:
-            self._plan_tick(host, watch)
+            self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
     def _cancel(self, watch: Watch) -> None:

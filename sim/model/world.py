@@ -41,12 +41,12 @@ class Recurrence(Protocol):
 
     def went_offline(self, host: Host) -> None: ...
 
-    def reset(self, host: Host, rollout: Rollout) -> None:
-        """LocalResetProbeCache: this record's probes start over."""
+    def reset(self, host: Host, rollout: Rollout, now: float) -> None:
+        """LocalResetProbeCache: this record's probes start over now (s)."""
 
-    def left_soaking(self, host: Host, rollout: Rollout) -> None: ...
+    def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None: ...
 
-    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+    def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
         """The control plane's record soaks from now on: heartbeats reset the probes."""
 
     def reply_taken(self, host: Host) -> None: ...
