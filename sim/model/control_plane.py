@@ -75,8 +75,7 @@ class ControlPlane:
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
         self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
-        self._feeds_all = world.scenario.fidelity == "full" or world.recording
-        """Whether the rollout reducer is told what it answers with nothing, or that is only counted."""
+        self._soak_from_dispatch = world.rules.soak_from == "dispatch"
         self._follows_failing = world.rules.compliance_wave != "off"
 
     # -- its clocks
@@ -239,7 +238,7 @@ class ControlPlane:
             )
             soak_due[host.name] = due
             targets[host.name] = target
-            if self._feeds_all or rollout.record.state == "Opening":
+            if world.asks_all or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             host.mirrored.append(rollout)
         if world.journal is not None:
@@ -277,7 +276,7 @@ class ControlPlane:
             rollout.queued[number] = now
             rollout.first_dispatch_at.setdefault(rollout.wave_of[number], now)
         soak_due_at = action.soak_due_at
-        if world.rules.soak_from == "dispatch":
+        if self._soak_from_dispatch:
             soak_due_at = now + rollout.soak_of(number)
         if world.journal is not None:
             world.journal.queued(now, rollout, host, action.target_closure, soak_due_at)
@@ -299,9 +298,9 @@ class ControlPlane:
         if number in rollout.parked:
             rollout.parked.discard(number)
             queued_at = self.index.unpark(rollout.rollout_id, host.name)
-            if world.rules.soak_from == "dispatch":
+            if self._soak_from_dispatch:
                 soak_due_at = queued_at + rollout.soak_of(number)
-        if world.rules.soak_from == "dispatch" and rollout.mirrors[number].soak_due_at is None:
+        if self._soak_from_dispatch and rollout.mirrors[number].soak_due_at is None:
             rollout.mirrors[number] = replace(rollout.mirrors[number], soak_due_at=soak_due_at)
         if world.journal is not None:
             world.journal.taken(now, rollout, host)
@@ -425,7 +424,7 @@ class ControlPlane:
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
             world.recurrence.mirror_soaks(host, rollout, now)
-        if self._feeds_all or mirror.state in STOPPING:
+        if world.asks_all or mirror.state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
         if mirror.state == "Converged":
             rollout.converged += 1

@@ -238,9 +238,8 @@ class Host:
     def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float) -> None:
         """Take one dispatch now, to have it `network_delay` later."""
         world = self.world
-        plane = world.control_plane
-        soak_due_at = plane.taken(rollout, self, soak_due_at, now)
-        matters = not plane.doomed(rollout, now + self.delay)
+        soak_due_at = world.control_plane.taken(rollout, self, soak_due_at, now)
+        matters = not world.control_plane.doomed(rollout, now + self.delay)
         world.restless += matters
         dispatch = (rollout, closure, soak_due_at, matters)
         world.clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
@@ -276,17 +275,15 @@ class Host:
                 last_event_seq=0 if record is None else record.last_event_seq,
             )
         rollout.begun.add(self.number)
-        self.apply(
-            rollout,
-            LocalActivate(
+        if fresh or world.asks_all:  # the reducer refuses a second delivery
+            activate = LocalActivate(
                 self._seq(rollout),
-                current_closure_at_dispatch=self.closure,
-                received_at=now,
                 target_closure=closure,
                 soak_due_at=soak_due_at,
-            ),
-            now,
-        )
+                current_closure_at_dispatch=self.closure,
+                received_at=now,
+            )
+            self.apply(rollout, activate, now)
 
     # -- the agent's reducer
 

@@ -86,6 +86,8 @@ class World:
         self.failing = FailingTime()
         self.journal: Journal | None = None
         self.recording = record_events
+        self.asks_all = record_events or scenario.fidelity == "full"
+        """Whether the reducers are asked even where the answer changes nothing and is only counted."""
         self.probe_runs: dict[tuple[int, int], list[ProbeRuns]] = {}
         self._services: dict[tuple[int, str], Stays] = {}
         self.host_steps = 0
