@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from simpy import Environment, Event
@@ -154,32 +153,24 @@ class Clock:
             priority += self._round * _ROUND
         return Due(env, at - now, priority, callback, value)
 
-    def to_control_plane(
-        self, now: float, delay: float, host: int, callback: Callable[[Any, float], None], value: Any, detail: int = 0
-    ) -> None:
-        """Call `callback(value, arrival)` when a message that a host sends now arrives at the control plane."""
-        self._send((now + delay, INBOX, 0 if delay else self.round), delay, host, detail, callback, value)
-
-    def to_host(
-        self, now: float, delay: float, phase: int, host: int, callback: Callable[[Any, float], None], value: Any
-    ) -> None:
-        """Call `callback(value, arrival)` when a message that the control plane sends now arrives at a host; without
-        delay it belongs to the next round of now."""
-        self._send((now + delay, phase, 0 if delay else self.round + 1), delay, host, 0, callback, value)
-
-    def _send(
+    def post(
         self,
-        key: tuple[float, int, int],
+        now: float,
         delay: float,
+        phase: int,
         host: int,
-        detail: int,
         callback: Callable[[Any, float], None],
         value: Any,
+        detail: int = 0,
     ) -> None:
+        """Call `callback(value, arrival)` when a message sent now arrives: at the control plane (phase INBOX), or at
+        the host in one of a host's phases. Without delay it belongs to the present round of now at the control plane,
+        and to the next at a host."""
+        key = (now + delay, phase, 0 if delay else self.round + (phase != INBOX))
         mail = self._mail.get(key)
         if mail is None:
             self._mail[key] = [(host, detail, 0, callback, value)]
-            Due(self.env, delay, key[1] * _PHASE + key[2] * _ROUND, self._hand_over, key)
+            Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
         else:
             mail.append((host, detail, len(mail), callback, value))
 
@@ -202,12 +193,9 @@ class Clock:
         if phase == INBOX:
             self._stage, self._stage_at = INBOX_OPEN, arrival
         if len(mail) > 1:
-            mail.sort(key=_ORDER)
+            mail.sort()  # by host, detail and place, which no two share
         for _, _, _, callback, value in mail:
             callback(value, arrival)
-
-
-_ORDER = itemgetter(0, 1, 2)
 
 
 def first_at_or_after(start: float, period: float, at: float) -> int:

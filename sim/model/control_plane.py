@@ -75,6 +75,7 @@ class ControlPlane:
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
         self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
+        self._always_signed = world.settings.resign == "always"
         self._soak_from_dispatch = world.rules.soak_from == "dispatch"
         self._follows_failing = world.rules.compliance_wave != "off"
 
@@ -290,8 +291,9 @@ class ControlPlane:
         rollout.parked.add(number)
         return int(first)
 
-    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None, now: float) -> float | None:
-        """A host takes a dispatch: its `soak_due_at`, which moves while it is queued again and again."""
+    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None, now: float) -> tuple[float | None, bool]:
+        """A host takes a dispatch now (s): its `soak_due_at`, which moves while it is queued again and again, and
+        whether it may come of anything, its manifest not being too old for good when it gets there."""
         world = self.world
         number = host.number
         self._taken.append(now)
@@ -304,13 +306,13 @@ class ControlPlane:
             rollout.mirrors[number] = replace(rollout.mirrors[number], soak_due_at=soak_due_at)
         if world.journal is not None:
             world.journal.taken(now, rollout, host)
-        return soak_due_at
+        return soak_due_at, self._always_signed or not self.doomed(rollout, now + host.delay)
 
     def refuses(self, rollout: Rollout, now: float) -> bool:
         """Whether a host refuses this rollout's manifest at time `now` for its signing age, counted (page 4)."""
-        settings = self.world.settings
-        if settings.resign == "always":
+        if self._always_signed:
             return False
+        settings = self.world.settings
         if not too_old(rollout.release.release.at, settings.resign, settings.manifest_max_age, now):
             return False
         self.world.tally.moments("dispatches_refused").append(now)
@@ -483,7 +485,7 @@ class ControlPlane:
                 reply.append((rollout, mirror))
         if reply:
             clock = world.clock
-            clock.to_host(now, host.delay, REPLY, host.number, host.receive_reply, reply)
+            clock.post(now, host.delay, REPLY, host.number, host.receive_reply, reply)
         world.recurrence.review(host)
 
     def _gates_let_go(self, rollout: Rollout, host: Host, now: float) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
-from sim.model.clock import DELIVERY, REBOOT, TOGGLE, WORK, Due
+from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due
 from sim.model.luck import Stays
 from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
 from sim.model.probes import ProbeRuns, failing_probes
@@ -189,19 +189,19 @@ class Host:
     def emit(self, rollout: Rollout, report: Report, now: float) -> None:
         """Send a report now (s), or keep it on the disk while offline. What is emitted at one instant travels
         together."""
-        world = self.world
         if not self.online:
             if self.disk is None:
                 self.disk = []
-                world.restless += 1
+                self.world.restless += 1
             self.disk.append((rollout, report))
-        elif self.batch is None or self.batch_at != now:
-            self.batch = [(rollout, report)]
-            self.batch_at = now
-            world.restless += 1
-            world.clock.to_control_plane(now, self.delay, self.number, self._arrive, self.batch)
-        else:
+        elif self.batch_at == now and self.batch is not None:
             self.batch.append((rollout, report))
+        else:
+            batch = self.batch = [(rollout, report)]
+            self.batch_at = now
+            world = self.world
+            world.restless += 1
+            world.clock.post(now, self.delay, INBOX, self.number, self._arrive, batch)
 
     def _arrive(self, batch: list[tuple[Rollout, Report]], now: float) -> None:
         if self.batch is batch:
@@ -213,7 +213,7 @@ class Host:
         """Send reports of before that arrive at time `arrival` (s), now or later."""
         clock = self.world.clock
         self.world.restless += 1
-        clock.to_control_plane(clock.now, arrival - clock.now, self.number, self._arrive, batch)
+        clock.post(clock.now, arrival - clock.now, INBOX, self.number, self._arrive, batch)
 
     def keep(self, reports: list[tuple[Rollout, Report]]) -> None:
         """Put reports on the disk of a host that is offline. On a dead one they wait for nothing."""
@@ -238,11 +238,10 @@ class Host:
     def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float) -> None:
         """Take one dispatch now, to have it `network_delay` later."""
         world = self.world
-        soak_due_at = world.control_plane.taken(rollout, self, soak_due_at, now)
-        matters = not world.control_plane.doomed(rollout, now + self.delay)
+        soak_due_at, matters = world.control_plane.taken(rollout, self, soak_due_at, now)
         world.restless += matters
         dispatch = (rollout, closure, soak_due_at, matters)
-        world.clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
+        world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
 
     def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool], now: float) -> None:
         rollout, closure, soak_due_at, matters = dispatch
@@ -312,7 +311,8 @@ class Host:
                 world.restless += 1
             elif was == "Soaking":
                 world.restless -= 1
-                world.failing.note(number, self.number, False, now)
+                if record.probes:
+                    world.failing.note(number, self.number, False, now)
                 world.recurrence.left_soaking(self, rollout, now)
         last = None
         for effect in effects:
@@ -512,7 +512,7 @@ class Host:
         """One heartbeat, if online, with the closure that the host runs now."""
         if self.online:
             clock = self.world.clock
-            clock.to_control_plane(clock.now, self.delay, self.number, self._heartbeat_arrives, self.closure, detail=1)
+            clock.post(clock.now, self.delay, INBOX, self.number, self._heartbeat_arrives, self.closure, detail=1)
 
     def _heartbeat_arrives(self, closure: str, now: float) -> None:
         self.world.control_plane.heartbeat(self, closure, now)
@@ -544,10 +544,10 @@ class Host:
     def runs(self, rollout: Rollout) -> list[ProbeRuns]:
         """The enabled probes of this host, with their count of runs in this rollout."""
         world = self.world
-        key = (rollout.number, self.number)
-        runs = world.probe_runs.get(key)
+        of_rollout = world.probe_runs[rollout.number]
+        runs = of_rollout.get(self.number)
         if runs is None:
-            runs = world.probe_runs[key] = [
+            runs = of_rollout[self.number] = [
                 world.make_runs(self, rollout, probe) for probe in self.probes if probe.mode != "disabled"
             ]
         return runs

@@ -3,6 +3,7 @@ which the end of a run is seen."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
 from sim.model.clock import Clock
@@ -88,7 +89,8 @@ class World:
         self.recording = record_events
         self.asks_all = record_events or scenario.fidelity == "full"
         """Whether the reducers are asked even where the answer changes nothing and is only counted."""
-        self.probe_runs: dict[tuple[int, int], list[ProbeRuns]] = {}
+        self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
+        """By rollout and host number."""
         self._services: dict[tuple[int, str], Stays] = {}
         self.host_steps = 0
         self.rollout_steps = 0
