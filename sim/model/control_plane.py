@@ -272,10 +272,14 @@ class ControlPlane:
         rollout = self.by_id[action.rollout]
         number = world.fleet.numbers[action.host]
         host = world.hosts[number]
-        first = number not in rollout.queued
+        queued_at = rollout.queued.get(number)
+        first = queued_at is None
         if first:
             rollout.queued[number] = now
             rollout.first_dispatch_at.setdefault(rollout.wave_of[number], now)
+        elif queued_at == now and host.online and self._always_signed and not world.asks_all:
+            self._taken.append(now)  # poll and plan tick at one instant: the second goes the way of the first
+            return 0
         soak_due_at = action.soak_due_at
         if self._soak_from_dispatch:
             soak_due_at = now + rollout.soak_of(number)
