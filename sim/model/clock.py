@@ -9,6 +9,7 @@ host. So the order never depends on which process happened to schedule first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappush
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +48,15 @@ class Due(_Event):
     def __init__(
         self,
         env: Environment,
-        delay: float,
+        at: float,
         priority: int,
         callback: Callable[[Due], None] | None,
         value: Any,
     ):
         self.callbacks: list[Callable[[Due], None]] = [] if callback is None else [callback]
         self._value = value
-        env.schedule(self, priority, delay)  # type: ignore[arg-type]
+        # what `env.schedule` does, which takes a delay and a call more
+        heappush(env._queue, (at, priority, next(env._eid), self))  # type: ignore[misc]
 
     @property
     def value(self) -> Any:
@@ -94,7 +96,7 @@ class Clock:
 
     def run(self, until: float, look: Callable[[], None]) -> None:
         """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
-        Due(self.env, until - self.env._now, _LAST, lambda _: self.stop(), None)
+        Due(self.env, until, _LAST, lambda _: self.stop(), None)
         step = self.env.step
         try:
             while True:
@@ -146,12 +148,10 @@ class Clock:
         detail: int = 0,
     ) -> Due:
         """Schedule `callback` (or what waits on the result) at time `at` (seconds, not before now)."""
-        env = self.env
-        now = env._now
         priority = phase * _PHASE + host * _HOST + detail
-        if at == now and self._round_at == now:
+        if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
-        return Due(env, at - now, priority, callback, value)
+        return Due(self.env, at, priority, callback, value)
 
     def post(
         self,
@@ -170,7 +170,7 @@ class Clock:
         mail = self._mail.get(key)
         if mail is None:
             self._mail[key] = [(host, detail, 0, callback, value)]
-            Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
+            Due(self.env, key[0], phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
         else:
             mail.append((host, detail, len(mail), callback, value))
 

@@ -334,17 +334,16 @@ class Host:
                 raise AssertionError("the reducer gives an agent no effect of the control plane")
             else:
                 assert_never(effect)
-        match last:
-            case None:
-                pass
-            case LocalFireSwitch():
-                self._queue(True, rollout, last.target)
-            case LocalFireRollbackTo():
-                self._queue(False, rollout, last.closure)
-            case LocalResetProbeCache():
-                world.recurrence.reset(self, rollout, now)
-            case _:
-                assert_never(last)
+        if last is None:
+            return
+        if type(last) is LocalResetProbeCache:
+            world.recurrence.reset(self, rollout, now)
+        elif type(last) is LocalFireSwitch:
+            self._queue(True, rollout, last.target)
+        elif type(last) is LocalFireRollbackTo:
+            self._queue(False, rollout, last.closure)
+        else:
+            assert_never(last)
 
     # -- activation and rollback
 
@@ -598,7 +597,7 @@ class Host:
         sustained = self.world.settings.sustained_failure
         for rollout in self.soaking():
             record = self.records[rollout.number]
-            failing = failing_probes(record)
+            failing = failing_probes(record) if record.probes else []
             since = record.probe_failure_first_at
             if failing and since is not None and now - since >= sustained:
                 self.apply(

@@ -65,7 +65,7 @@ def transitions(recording: Recording) -> pd.DataFrame:
     ranks = _inverse(by_id), _inverse(by_name)
     agent_keys, agent_at = _first(recording.agent, *ranks)
     mirror_keys, mirror_at = _first(recording.mirror, *ranks)
-    keys = np.union1d(agent_keys, mirror_keys)
+    keys = agent_keys if np.array_equal(agent_keys, mirror_keys) else np.union1d(agent_keys, mirror_keys)
     cp_at = np.full(len(keys), np.nan)
     cp_at[np.searchsorted(keys, mirror_keys)] = mirror_at
     at = cp_at.copy()
