@@ -426,7 +426,8 @@ class ControlPlane:
     def _host_changed(self, rollout: Rollout, host: Host, before: HostState, mirror: HostRecord, now: float) -> None:
         world = self.world
         self.index.host_changed(rollout.rollout_id, host.name, mirror.state, mirror.dispatch_acked_at is not None)
-        self._changed(rollout, now)
+        rollout.changed_at = world.last_change = now
+        world.dirty = True
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
             world.recurrence.mirror_soaks(host, rollout, now)

@@ -405,7 +405,8 @@ class Host:
         self._switched(rollout, closure, now)
 
     def _switched(self, rollout: Rollout, closure: str, now: float) -> None:
-        self._drop_reboot()
+        if self.reboot_to is not None:
+            self._drop_reboot()
         self._run_closure(closure, now)
         self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat

@@ -109,6 +109,8 @@ class Relevant:
         self.skipped = 0
         self._heartbeat = world.settings.heartbeat
         self._tick = world.settings.advance_tick
+        self._counts = not world.recording
+        """Whether what only repeats itself is counted and not made; but for hosts that are `exact`."""
         self._resets = world.rules.probe_restart == "heartbeat"
         self._passed = Passed(world.settings.heartbeat)
         self._moments = {kind: world.tally.moments(counted) for kind, counted in REPORT.items()}
@@ -172,7 +174,6 @@ class Relevant:
             self._plan_probes(host, watch)
 
     def reset(self, host: Host, rollout: Rollout, now: float) -> None:
-        world = self.world
         watch: Watch | None = host.watch
         if watch is None:
             watch = host.watch = Watch()
@@ -182,18 +183,34 @@ class Relevant:
             self._settle(host, watch, now)
         watch.follow(rollout, host.runs(rollout), now, ticking=True)
         alone = watch.online and self._moved_by_reports_alone(host, rollout)
-        if world.recording or host.exact:
-            host.declare_topology(rollout)
+        told = host.exact or not self._counts
+        if alone and watch.steady and not told and not host.records[rollout.number].probes:
+            self._count_first_runs(watch, now + host.delay)
         else:
-            self._report_now(host, watch, rollout, "ProbeTopologyDeclared", now, alone)
-        for runs in watch.runs:
-            self._first_run(host, watch, rollout, runs, now, alone)
-            runs.base = runs.n
+            if told:
+                host.declare_topology(rollout)
+            else:
+                self._report_now(host, watch, rollout, "ProbeTopologyDeclared", now, alone)
+            for runs in watch.runs:
+                self._first_run(host, watch, rollout, runs, now, alone)
+                runs.base = runs.n
         self.review(host)
         if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
             self._plan_resets(host, watch, now)
         self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
+
+    def _count_first_runs(self, watch: Watch, arrival: float) -> None:
+        """`_first_run` of all probes where none can fail and none has an entry: all of it is only counted."""
+        moments = self._moments
+        moments["ProbeTopologyDeclared"].append(arrival)
+        for runs in watch.runs:
+            moments["ProbeObservedFirst"].append(arrival)
+            moments["ProbeResult"].append(arrival)
+            runs.n += 1
+            runs.base = runs.n
+            runs.failing = runs.ticker_failing = False
+        self.skipped += len(watch.runs)
 
     def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
@@ -201,7 +218,7 @@ class Relevant:
         record = host.records[rollout.number]
         entry = record.probes.get(runs.probe.name)
         failing = runs.outcome(runs.n + 1, now)
-        if self.world.recording or host.exact:
+        if host.exact or not self._counts:
             host.observe_first(rollout, runs.probe)
         else:
             self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
@@ -270,20 +287,20 @@ class Relevant:
 
     def _needs_session(self, host: Host) -> bool:
         if len(host.mirrored) == 1:
-            mirror = host.mirrored[0].mirrors[host.number]
-            if mirror.state == "Converged" or mirror.state == "Reverted":
-                return False
-            if len(host.records) == 1 and not (host.exact or host.slow):
+            if self._counts and len(host.records) == 1 and not (host.exact or host.slow) and host.delay:
                 # the common case of what follows: the agent is ahead, and its own reports take the control plane along
                 (record,) = host.records.values()
                 if record.state == "Soaking":
-                    return self.world.recording or host.delay == 0.0
+                    return False
+            mirror = host.mirrored[0].mirrors[host.number]
+            if mirror.state == "Converged" or mirror.state == "Reverted":
+                return False
         if may_step(host):
             return True
         soaking = 0
         for record in host.records.values():
             soaking += record.state == "Soaking"
-        if soaking > 1 or (soaking and (self.world.recording or host.exact or host.delay == 0.0)):
+        if soaking > 1 or (soaking and (not self._counts or host.exact or host.delay == 0.0)):
             return True
         return host.slow and any(rollout.mirrors[host.number].state in LIVE for rollout in host.mirrored)
 
@@ -376,7 +393,7 @@ class Relevant:
             watch.probe_due = None
         if watch.rollout is None:
             return
-        each = self.world.recording or host.exact
+        each = host.exact or not self._counts
         if watch.steady and not each:
             return
         soonest = None

@@ -117,25 +117,25 @@ class World:
     def make_runs(self, host: Host, rollout: Rollout, probe: Probe) -> ProbeRuns:
         """The runs of one probe, with everything that can make one fail."""
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
-        service = None
+        service = flakes = defect_at = None
         if probe.outage is not None:
             key = (number, probe.name)
             service = self._services.get(key)
             if service is None:
                 service = self._services[key] = self.stays("outage", number, probe.outage, probe.name)
-        flakes = None
         if probe.flake > 0.0:
 
             def draw(n: int) -> float:
                 return (luck.uniform if n else luck.first)("flake", number, ref, probe.name, n)
 
             flakes = Flakes(probe.flake, draw)
-        defect_at = None
-        defect = rollout.release.release.defect
-        if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
-            completed_at = host.records[rollout.number].activation_completed_at
-            onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
-            defect_at = (completed_at or 0.0) + onset
+        if number in rollout.release.bad:
+            defect = rollout.release.release.defect
+            assert defect is not None
+            if defect.probe in (None, probe.name):
+                completed_at = host.records[rollout.number].activation_completed_at
+                onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
+                defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
 
     def quiet(self) -> bool:
