@@ -122,9 +122,12 @@ class Stays:
 
     def stay_at(self, at: float) -> int:
         """The stay that holds time `at`; a stay begins at its bound and ends just before the next."""
-        while self.bounds[-1] <= at:
-            self.bound(len(self.bounds))
-        return bisect_right(self.bounds, at)
+        bounds = self.bounds
+        if at < bounds[0]:
+            return 0
+        while bounds[-1] <= at:
+            self.bound(len(bounds))
+        return bisect_right(bounds, at)
 
     def down_at(self, at: float) -> bool:
         """Whether it is down at time `at` (s)."""

@@ -92,21 +92,24 @@ def _next_failure(schedule: Schedule, runs: ProbeRuns, done: int, at: float, unt
         candidates.append(runs.flakes.next_after(runs.n) - runs.base)
     if runs.defect_at is not None and (place := schedule.first(runs.defect_at, done + 1)) is not None:
         candidates.append(place)
-    if runs.service is not None:
-        stay = runs.service.stay_at(at)
-        while True:
-            begins = runs.service.bound(stay - 1) if stay else 0.0
-            if begins > until:
-                break
-            if not runs.service.is_up(stay):
-                place = schedule.first(begins, done + 1)
-                if place is None:
-                    break
-                falls = schedule.time(place)
-                if falls is not None and falls < runs.service.bound(stay):
-                    candidates.append(place)
-                    break
+    service = runs.service
+    if service is not None:
+        stay = service.stay_at(at)
+        if service.is_up(stay):
+            begins = service.bound(stay)
             stay += 1
+        else:
+            begins = service.bound(stay - 1) if stay else 0.0
+        while begins <= until:
+            place = schedule.first(begins, done + 1)
+            if place is None:
+                break
+            falls = schedule.time(place)
+            if falls is not None and falls < service.bound(stay):
+                candidates.append(place)
+                break
+            begins = service.bound(stay + 1)
+            stay += 2
     return min(candidates, default=None)
 
 

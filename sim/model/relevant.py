@@ -100,6 +100,14 @@ class Watch:
             if one.interval < self.shortest:
                 self.shortest = one.interval
 
+    def passes(self, now: float) -> bool:
+        """Whether no probe's next run fails if it falls on now (s)."""
+        if not self.steady:
+            for one in self.runs:
+                if one.outcome(one.n + 1, now):
+                    return False
+        return True
+
 
 class Relevant:
     """Schedules what recurs only where it makes a difference, and counts the rest."""
@@ -184,7 +192,7 @@ class Relevant:
         watch.follow(rollout, host.runs(rollout), now, ticking=True)
         alone = watch.online and self._moved_by_reports_alone(host, rollout)
         told = host.exact or not self._counts
-        if alone and watch.steady and not told and not host.records[rollout.number].probes:
+        if alone and not told and not host.records[rollout.number].probes and watch.passes(now):
             self._count_first_runs(watch, now + host.delay)
         else:
             if told:
@@ -201,7 +209,7 @@ class Relevant:
         self._plan_probes(host, watch)
 
     def _count_first_runs(self, watch: Watch, arrival: float) -> None:
-        """`_first_run` of all probes where none can fail and none has an entry: all of it is only counted."""
+        """`_first_run` of all probes where none fails and none has an entry: all of it is only counted."""
         moments = self._moments
         moments["ProbeTopologyDeclared"].append(arrival)
         for runs in watch.runs:
