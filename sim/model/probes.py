@@ -60,6 +60,24 @@ class ProbeRuns:
         )
 
 
+def passes_until(runs: ProbeRuns, base: float, until: float, period: float) -> bool:
+    """Whether surely no run fails from `base` to `until` (s), told without a schedule: for the next flake a bound on how
+    many runs there can be, with a reset every `period` (s), is enough."""
+    if runs.steady:
+        return True
+    if runs.failing or runs.defect_at is not None:
+        return False
+    flakes, service = runs.flakes, runs.service
+    if flakes is not None:
+        at_most = (until - base) / runs.interval + (until - base) / period + 2.0
+        if flakes.next_after(runs.n) - runs.base <= at_most:
+            return False
+    if service is not None:
+        stay = service.stay_at(base)
+        return service.is_up(stay) and service.bound(stay) > until
+    return True
+
+
 def next_change(schedule: Schedule, runs: ProbeRuns, until: float) -> tuple[int, float] | None:
     """The next run whose outcome differs from the last, as (place, time); None if there is none by time `until` (s)."""
     done = runs.n - runs.base

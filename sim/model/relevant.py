@@ -30,7 +30,7 @@ from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY
 from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
 from sim.model.presence import online_stretches, ran_at, was_online
-from sim.model.probes import ProbeRuns, failing_probes, next_change
+from sim.model.probes import ProbeRuns, failing_probes, next_change, passes_until
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Passed, Schedule
 from sim.model.under_way import Skipped, make_real
@@ -407,7 +407,7 @@ class Relevant:
         soonest = None
         until = min(self.world.scenario.until, watch.tick_at)
         for runs in watch.runs:
-            if runs.steady and not each:
+            if not each and passes_until(runs, watch.base, until, self._heartbeat):
                 runs.next = None
                 continue
             schedule = self._schedule(watch, runs)
