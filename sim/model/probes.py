@@ -61,8 +61,10 @@ class ProbeRuns:
 
 
 def passes_until(runs: ProbeRuns, base: float, until: float, period: float) -> bool:
-    """Whether surely no run fails from `base` to `until` (s), told without a schedule: for the next flake a bound on how
-    many runs there can be, with a reset every `period` (s), is enough."""
+    """Whether surely no run fails from `base` to `until` (s), told without a schedule.
+
+    For the next flake it is enough to know how many runs there can be at most, with a reset every `period` (s).
+    """
     if runs.steady:
         return True
     if runs.failing or runs.defect_at is not None:
