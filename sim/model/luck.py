@@ -149,6 +149,8 @@ class Flakes:
     def next_after(self, run: int) -> int:
         """The first failing run after run number `run`."""
         failing = self._failing
+        if failing and run < failing[0]:  # most runs of most hosts: before their first flake
+            return failing[0]
         while not failing or failing[-1] <= run:
             gap = 1 + floor(log1p(-self._draw(len(failing))) / self._rate) if self._rate else 1
             failing.append((failing[-1] if failing else 0) + gap)
