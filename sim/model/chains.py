@@ -167,9 +167,9 @@ class Chains:
         """The probes of a soaking record begin anew; gives the record after it. Where nobody looks at each run few of
         them are steps, so none is said; it is None then, and nobody can say how the host goes on."""
         world, now, policy = self.world, self.now, rollout.on_health_failure
-        if not (world.control_plane.feeds_all or host.exact):
+        if not (world.asks_all or host.exact):
             return None
-        kept = world.probe_runs.get((rollout.number, host.number))
+        kept = world.probe_runs[rollout.number].get(host.number)
         if kept is None:
             at = record.activation_completed_at
             kept = [world.make_runs(host, rollout, probe, at) for probe in host.probes if probe.mode != "disabled"]
@@ -245,7 +245,7 @@ class Chains:
         if made is None:
             return
         after = mirrors[rollout.number] = self._ruled(rollout, host, mirror, event, made[0])
-        if after.state != mirror.state and (self.world.control_plane.feeds_all or after.state in STOPPING):
+        if after.state != mirror.state and (self.world.asks_all or after.state in STOPPING):
             now = self.now
             yield RolloutStep(
                 rollout.record, HostStateChanged(rollout.rollout_id, host.name, mirror.state, after.state, now)

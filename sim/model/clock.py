@@ -8,9 +8,9 @@ host. So the order never depends on which process happened to schedule first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from heapq import heappush
 from math import ceil
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from simpy import Environment, Event
@@ -48,14 +48,15 @@ class Due(_Event):
     def __init__(
         self,
         env: Environment,
-        delay: float,
+        at: float,
         priority: int,
         callback: Callable[[Due], None] | None,
         value: Any,
     ):
         self.callbacks: list[Callable[[Due], None]] = [] if callback is None else [callback]
         self._value = value
-        env.schedule(self, priority, delay)  # type: ignore[arg-type]
+        # what `env.schedule` does, which takes a delay and a call more
+        heappush(env._queue, (at, priority, next(env._eid), self))  # type: ignore[misc]
 
     @property
     def value(self) -> Any:
@@ -66,20 +67,6 @@ class Due(_Event):
         """Let the time pass without a consequence. Costs nothing now; the queue drops the event when it is reached."""
         if self.callbacks is not None:
             self.callbacks.clear()
-
-
-class _Followed:
-    """A generator that goes on when what it waits for happens."""
-
-    __slots__ = ("_process",)
-
-    def __init__(self, process: Generator[Due, object, None]):
-        self._process = process
-
-    def __call__(self, _: object) -> None:
-        due = next(self._process, None)
-        if due is not None:
-            due.callbacks.append(self)
 
 
 class Clock:
@@ -97,7 +84,7 @@ class Clock:
         self._round_at = -1.0
         self._stage = 0
         self._stage_at = -1.0
-        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any], None], Any]]] = {}
+        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any, float], None], Any]]] = {}
         """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
         arrives together is one event."""
         self.before_mail: Callable[[int, list[tuple[int, Any]]], None] | None = None
@@ -115,7 +102,7 @@ class Clock:
 
     def run(self, until: float, look: Callable[[], None]) -> None:
         """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
-        Due(self.env, until - self.env._now, _LAST, lambda _: self.stop(), None)
+        Due(self.env, until, _LAST, lambda _: self.stop(), None)
         step = self.env.step if self.before_events is None else self._told_step
         try:
             while True:
@@ -161,7 +148,7 @@ class Clock:
         self._mail.clear()
 
     def reached(self, stage: int) -> None:
-        """Note that this instant has come as far as `stage`: AGENT_DONE, INBOX_OPEN or PLANNING."""
+        """Note that this instant has come as far as `stage`: AGENT_DONE or PLANNING. Mail notes INBOX_OPEN."""
         self._stage, self._stage_at = stage, self.env._now
 
     @property
@@ -192,40 +179,31 @@ class Clock:
         detail: int = 0,
     ) -> Due:
         """Schedule `callback` (or what waits on the result) at time `at` (seconds, not before now)."""
-        env = self.env
-        now = env._now
         priority = phase * _PHASE + host * _HOST + detail
-        if at == now and self._round_at == now:
+        if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
-        return Due(env, at - now, priority, callback, value)
+        return Due(self.env, at, priority, callback, value)
 
-    def follow(self, process: Generator[Due, object, None]) -> None:
-        """Run a generator as SimPy runs a process, each `Due` it yields waited for, but from this moment on: SimPy
-        would spend an event on the start and one on the end."""
-        _Followed(process)(None)
-
-    def to_control_plane(
-        self, now: float, delay: float, host: int, callback: Callable[[Any], None], value: Any, detail: int = 0
+    def post(
+        self,
+        now: float,
+        delay: float,
+        phase: int,
+        host: int,
+        callback: Callable[[Any, float], None],
+        value: Any,
+        detail: int = 0,
     ) -> None:
-        """Call `callback(value)` when a message that a host sends now arrives at the control plane."""
-        key = (now + delay, INBOX, 0 if delay else self.round)
+        """Call `callback(value, arrival)` when a message sent now arrives: at the control plane (phase INBOX), or at
+        the host in one of a host's phases. Without delay it belongs to the present round of now at the control plane,
+        and to the next at a host."""
+        key = (now + delay, phase, 0 if delay else self.round + (phase != INBOX))
         mail = self._mail.get(key)
         if mail is None:
-            mail = self._mail[key] = []
-            Due(self.env, delay, INBOX * _PHASE + key[2] * _ROUND, self._hand_over, key)
-        mail.append((host, detail, len(mail), callback, value))
-
-    def to_host(
-        self, now: float, delay: float, phase: int, host: int, callback: Callable[[Any], None], value: Any
-    ) -> None:
-        """Call `callback(value)` when a message that the control plane sends now arrives at a host; without delay it
-        belongs to the next round of now."""
-        key = (now + delay, phase, 0 if delay else self.round + 1)
-        mail = self._mail.get(key)
-        if mail is None:
-            mail = self._mail[key] = []
-            Due(self.env, delay, phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
-        mail.append((host, 0, len(mail), callback, value))
+            self._mail[key] = [(host, detail, 0, callback, value)]
+            Due(self.env, key[0], phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
+        else:
+            mail.append((host, detail, len(mail), callback, value))
 
     def to_come(self, phase: int, host: int) -> list[tuple[float, int, Any]]:
         """The messages of one host under way in a phase, as (arrival in s, detail, value)."""
@@ -239,18 +217,18 @@ class Clock:
 
     def _hand_over(self, due: Due) -> None:
         key: tuple[float, int, int] = due._value
+        arrival, phase, round = key
         mail = self._mail.pop(key)
-        if key[2]:
-            self._round, self._round_at = key[2], key[0]
+        if round:
+            self._round, self._round_at = round, arrival
+        if phase == INBOX:
+            self._stage, self._stage_at = INBOX_OPEN, arrival
         if len(mail) > 1:
-            mail.sort(key=_ORDER)
+            mail.sort()  # by host, detail and place, which no two share
             if self.before_mail is not None:
-                self.before_mail(key[1], [(host, value) for host, _, _, _, value in mail])
+                self.before_mail(phase, [(host, value) for host, _, _, _, value in mail])
         for _, _, _, callback, value in mail:
-            callback(value)
-
-
-_ORDER = itemgetter(0, 1, 2)
+            callback(value, arrival)
 
 
 def first_at_or_after(start: float, period: float, at: float) -> int:

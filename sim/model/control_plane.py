@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never, get_args
 from msgspec.structs import replace
 from simpy import Event
 
-from sim.model.clock import INBOX_OPEN, PLAN, PLANNING, POLL, REPLY
+from sim.model.clock import PLAN, PLANNING, POLL, REPLY
 from sim.model.fleet import ChannelRelease
 from sim.model.host import ORDER, Host
 from sim.model.rollouts import Rollout
@@ -73,8 +73,8 @@ class ControlPlane:
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
         self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
-        self.feeds_all = world.scenario.fidelity == "full" or world.recording
-        """Whether the rollout reducer is told what it answers with nothing, or that is only counted."""
+        self._always_signed = world.settings.resign == "always"
+        self._soak_from_dispatch = world.rules.soak_from == "dispatch"
         self._follows_failing = world.rules.compliance_wave != "off"
 
     # -- its clocks
@@ -239,7 +239,7 @@ class ControlPlane:
             )
             soak_due[host.name] = due
             targets[host.name] = target
-            if self.feeds_all or rollout.record.state == "Opening":
+            if world.asks_all or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             host.mirrored.append(rollout)
         if world.journal is not None:
@@ -272,12 +272,16 @@ class ControlPlane:
         rollout = self.by_id[action.rollout]
         number = world.fleet.numbers[action.host]
         host = world.hosts[number]
-        first = number not in rollout.queued
+        queued_at = rollout.queued.get(number)
+        first = queued_at is None
         if first:
             rollout.queued[number] = now
             rollout.first_dispatch_at.setdefault(rollout.wave_of[number], now)
+        elif queued_at == now and host.online and self._always_signed and not world.asks_all:
+            self._taken.append(now)  # poll and plan tick at one instant: the second goes the way of the first
+            return 0
         soak_due_at = action.soak_due_at
-        if world.rules.soak_from == "dispatch":
+        if self._soak_from_dispatch:
             soak_due_at = now + rollout.soak_of(number)
         if world.journal is not None:
             world.journal.queued(now, rollout, host, action.target_closure, soak_due_at)
@@ -291,27 +295,28 @@ class ControlPlane:
         rollout.parked.add(number)
         return int(first)
 
-    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None, now: float) -> float | None:
-        """A host takes a dispatch: its `soak_due_at`, which moves while it is queued again and again."""
+    def taken(self, rollout: Rollout, host: Host, soak_due_at: float | None, now: float) -> tuple[float | None, bool]:
+        """A host takes a dispatch now (s): its `soak_due_at`, which moves while it is queued again and again, and
+        whether it may come of anything, its manifest not being too old for good when it gets there."""
         world = self.world
         number = host.number
         self._taken.append(now)
         if number in rollout.parked:
             rollout.parked.discard(number)
             queued_at = self.index.unpark(rollout.rollout_id, host.name)
-            if world.rules.soak_from == "dispatch":
+            if self._soak_from_dispatch:
                 soak_due_at = queued_at + rollout.soak_of(number)
-        if world.rules.soak_from == "dispatch" and rollout.mirrors[number].soak_due_at is None:
+        if self._soak_from_dispatch and rollout.mirrors[number].soak_due_at is None:
             rollout.mirrors[number] = replace(rollout.mirrors[number], soak_due_at=soak_due_at)
         if world.journal is not None:
             world.journal.taken(now, rollout, host)
-        return soak_due_at
+        return soak_due_at, self._always_signed or not self.doomed(rollout, now + host.delay)
 
     def refuses(self, rollout: Rollout, now: float) -> bool:
         """Whether a host refuses this rollout's manifest at time `now` for its signing age, counted (page 4)."""
-        settings = self.world.settings
-        if settings.resign == "always":
+        if self._always_signed:
             return False
+        settings = self.world.settings
         if not too_old(rollout.release.release.at, settings.resign, settings.manifest_max_age, now):
             return False
         self.world.tally.moments("dispatches_refused").append(now)
@@ -330,11 +335,8 @@ class ControlPlane:
 
     # -- what hosts send
 
-    def receive(self, host: Host, batch: list[tuple[Rollout, Report]]) -> None:
-        """Reports of one host, in the order sent."""
-        clock = self.world.clock
-        clock.reached(INBOX_OPEN)
-        now = clock.now
+    def receive(self, host: Host, batch: list[tuple[Rollout, Report]], now: float) -> None:
+        """Reports of one host arrive now (s), in the order sent."""
         number = host.number
         for rollout, report in batch:
             self._reports[type(report)](now)
@@ -372,27 +374,32 @@ class ControlPlane:
             after = adjust(world.rules, mirror, event, after, rollout.soak_of(number))
         rollout.mirrors[number] = after
         for effect in effects:
-            match effect:
-                case RemoteAppendEventLog():
-                    payload = effect.payload
-                    if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
-                        self._probe_result(rollout, host, payload)
-                    if world.journal is not None:
-                        world.journal.logged(now, rollout, host, payload)
-                case RecordTransition():
-                    world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
-                    if world.journal is not None:
-                        world.journal.mirror_move(now, rollout, host, effect)
-                case RemoteInsertQuarantine():
-                    self._effects.append(now)
-                    self.index.quarantine(effect.channel, effect.closure)
-                    world.dirty = True
-                    if world.journal is not None:
-                        world.journal.quarantine(now, rollout, host, effect)
-                case LocalEmitEvent() | LocalFireRollbackTo() | LocalFireSwitch() | LocalResetProbeCache():
-                    raise AssertionError("the reducer gives the control plane no effect of an agent")
-                case _:
-                    assert_never(effect)
+            # `type is`, not `match`: see `Host.apply`
+            if type(effect) is RemoteAppendEventLog:
+                payload = effect.payload
+                if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
+                    self._probe_result(rollout, host, payload)
+                if world.journal is not None:
+                    world.journal.logged(now, rollout, host, payload)
+            elif type(effect) is RecordTransition:
+                world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
+                if world.journal is not None:
+                    world.journal.mirror_move(now, rollout, host, effect)
+            elif type(effect) is RemoteInsertQuarantine:
+                self._effects.append(now)
+                self.index.quarantine(effect.channel, effect.closure)
+                world.dirty = True
+                if world.journal is not None:
+                    world.journal.quarantine(now, rollout, host, effect)
+            elif (
+                type(effect) is LocalEmitEvent
+                or type(effect) is LocalFireRollbackTo
+                or type(effect) is LocalFireSwitch
+                or type(effect) is LocalResetProbeCache
+            ):
+                raise AssertionError("the reducer gives the control plane no effect of an agent")
+            else:
+                assert_never(effect)
         if after.state != mirror.state:
             self._host_changed(rollout, host, mirror.state, after, now)
 
@@ -419,11 +426,12 @@ class ControlPlane:
     def _host_changed(self, rollout: Rollout, host: Host, before: HostState, mirror: HostRecord, now: float) -> None:
         world = self.world
         self.index.host_changed(rollout.rollout_id, host.name, mirror.state, mirror.dispatch_acked_at is not None)
-        self._changed(rollout, now)
+        rollout.changed_at = world.last_change = now
+        world.dirty = True
         if mirror.state == "Soaking":
             rollout.soaks_since[host.number] = now
-            world.recurrence.mirror_soaks(host, rollout)
-        if self.feeds_all or mirror.state in STOPPING:
+            world.recurrence.mirror_soaks(host, rollout, now)
+        if world.asks_all or mirror.state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
         if mirror.state == "Converged":
             rollout.converged += 1
@@ -461,11 +469,9 @@ class ControlPlane:
 
     # -- heartbeats
 
-    def heartbeat(self, host: Host, closure: str) -> None:
-        """A heartbeat arrives: complete what the host evidently runs, and reply with its live records."""
+    def heartbeat(self, host: Host, closure: str, now: float) -> None:
+        """A heartbeat arrives now (s): complete what the host evidently runs, and reply with its live records."""
         world = self.world
-        world.clock.reached(INBOX_OPEN)
-        now = world.clock.now
         if self._heartbeats is not None:
             self._heartbeats.append(now)
         reply: list[tuple[Rollout, HostRecord]] = []
@@ -484,7 +490,7 @@ class ControlPlane:
                 reply.append((rollout, mirror))
         if reply:
             clock = world.clock
-            clock.to_host(now, host.delay, REPLY, host.number, host.receive_reply, reply)
+            clock.post(now, host.delay, REPLY, host.number, host.receive_reply, reply)
         world.recurrence.review(host)
 
     def _gates_let_go(self, rollout: Rollout, host: Host, now: float) -> bool:

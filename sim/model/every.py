@@ -46,7 +46,7 @@ class Every:
     def went_offline(self, host: Host) -> None:
         pass
 
-    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+    def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
         pass
 
     def reply_taken(self, host: Host) -> None:
@@ -61,7 +61,7 @@ class Every:
     def finish(self, at: float) -> None:
         pass
 
-    def left_soaking(self, host: Host, rollout: Rollout) -> None:
+    def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None:
         if host.watch[1] is rollout:
             self._stop_tickers(host)
 
@@ -69,12 +69,11 @@ class Every:
         host.watch[0] += 1
         host.watch[1] = None
 
-    def reset(self, host: Host, rollout: Rollout) -> None:
+    def reset(self, host: Host, rollout: Rollout, now: float) -> None:
         self._stop_tickers(host)
         host.watch[1] = rollout
         generation = host.watch[0]
         host.declare_topology(rollout)
-        now = self.world.clock.now
         for place, runs in enumerate(host.runs(rollout)):
             runs.ticker_failing = False
             host.observe_first(rollout, runs.probe)

@@ -63,7 +63,7 @@ class Foresight:
 
     def joining(self, rollout: Rollout, now: float) -> None:
         """All hosts of a rollout that has just been opened join it. Only the first changes its record."""
-        if not self.world.control_plane.feeds_all or not rollout.hosts:
+        if not self.world.asks_all or not rollout.hosts:
             return
         names, waves = self.world.fleet.names, rollout.wave_of
         events = [HostJoined(rollout.rollout_id, names[host], max(0, waves[host]), now) for host in rollout.hosts]

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
-from sim.model.clock import DELIVERY, REBOOT, TOGGLE, WORK, Due
+from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due
 from sim.model.luck import Stays
 from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
 from sim.model.probes import ProbeRuns, failing_probes
@@ -188,31 +188,31 @@ class Host:
     def emit(self, rollout: Rollout, report: Report, now: float) -> None:
         """Send a report now (s), or keep it on the disk while offline. What is emitted at one instant travels
         together."""
-        world = self.world
         if not self.online:
             if self.disk is None:
                 self.disk = []
-                world.restless += 1
+                self.world.restless += 1
             self.disk.append((rollout, report))
-        elif self.batch is None or self.batch_at != now:
-            self.batch = [(rollout, report)]
-            self.batch_at = now
-            world.restless += 1
-            world.clock.to_control_plane(now, self.delay, self.number, self._arrive, self.batch)
-        else:
+        elif self.batch_at == now and self.batch is not None:
             self.batch.append((rollout, report))
+        else:
+            batch = self.batch = [(rollout, report)]
+            self.batch_at = now
+            world = self.world
+            world.restless += 1
+            world.clock.post(now, self.delay, INBOX, self.number, self._arrive, batch)
 
-    def _arrive(self, batch: list[tuple[Rollout, Report]]) -> None:
+    def _arrive(self, batch: list[tuple[Rollout, Report]], now: float) -> None:
         if self.batch is batch:
             self.batch = None  # without delay, what follows at this instant must not join what has arrived
         self.world.restless -= 1
-        self.world.control_plane.receive(self, batch)
+        self.world.control_plane.receive(self, batch, now)
 
     def send(self, batch: list[tuple[Rollout, Report]], arrival: float) -> None:
         """Send reports of before that arrive at time `arrival` (s), now or later."""
         clock = self.world.clock
         self.world.restless += 1
-        clock.to_control_plane(clock.now, arrival - clock.now, self.number, self._arrive, batch)
+        clock.post(clock.now, arrival - clock.now, INBOX, self.number, self._arrive, batch)
 
     def keep(self, reports: list[tuple[Rollout, Report]]) -> None:
         """Put reports on the disk of a host that is offline. On a dead one they wait for nothing."""
@@ -237,17 +237,14 @@ class Host:
     def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float) -> None:
         """Take one dispatch now, to have it `network_delay` later."""
         world = self.world
-        plane = world.control_plane
-        soak_due_at = plane.taken(rollout, self, soak_due_at, now)
-        matters = not plane.doomed(rollout, now + self.delay)
+        soak_due_at, matters = world.control_plane.taken(rollout, self, soak_due_at, now)
         world.restless += matters
         dispatch = (rollout, closure, soak_due_at, matters)
-        world.clock.to_host(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
+        world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
 
-    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool]) -> None:
+    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool], now: float) -> None:
         rollout, closure, soak_due_at, matters = dispatch
         world = self.world
-        now = world.clock.now
         world.restless -= matters
         if not self.online:
             world.dirty |= matters  # lost: the next pass has to queue it again
@@ -259,14 +256,12 @@ class Host:
                 world.journal.delivery(now, rollout, self, "refused")
             return
         record = self.records.get(rollout.number)
-        if world.journal is not None:
-            accepted = record is None or record.state == "Pending"
-            world.journal.delivery(now, rollout, self, "accepted" if accepted else "ignored")
         fresh = record is None or record.state == "Pending"
-        if fresh and (self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0):
-            self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
-        rollout.begun.add(self.number)
-        if record is None or record.state == "Pending":
+        if world.journal is not None:
+            world.journal.delivery(now, rollout, self, "accepted" if fresh else "ignored")
+        if fresh:
+            if self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0:
+                self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
             self.records[rollout.number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=self.name,
@@ -277,17 +272,16 @@ class Host:
                 soak_due_at=soak_due_at,
                 last_event_seq=0 if record is None else record.last_event_seq,
             )
-        self.apply(
-            rollout,
-            LocalActivate(
+        rollout.begun.add(self.number)
+        if fresh or world.asks_all:  # the reducer refuses a second delivery
+            activate = LocalActivate(
                 self._seq(rollout),
-                current_closure_at_dispatch=self.closure,
-                received_at=now,
                 target_closure=closure,
                 soak_due_at=soak_due_at,
-            ),
-            now,
-        )
+                current_closure_at_dispatch=self.closure,
+                received_at=now,
+            )
+            self.apply(rollout, activate, now)
 
     # -- the agent's reducer
 
@@ -295,57 +289,60 @@ class Host:
         record = self.records.get(rollout.number)
         return 1 if record is None else record.last_event_seq + 1
 
-    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> bool:
-        """Step the agent's record and carry out the effects, now (s). False where the reducer refuses; nothing happens
-        then."""
+    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> None:
+        """Step the agent's record and carry out the effects, now (s). Where the reducer refuses nothing happens."""
         world = self.world
         number = rollout.number
         record = self.records.get(number)
         if record is None:
-            return False
+            return
         world.host_steps += 1
         try:
             after, effects = world.step_host(record, event, rollout.on_health_failure)
         except StepError:
-            return False
+            return
         if world.adjusts:
             after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
         self.records[number] = after
-        if record.state != after.state:
-            if after.state == "Soaking":
+        was, state = record.state, after.state
+        if was != state:
+            if state == "Soaking":
                 world.restless += 1
-            elif record.state == "Soaking":
+            elif was == "Soaking":
                 world.restless -= 1
-                world.failing.note(number, self.number, False, now)
-                world.recurrence.left_soaking(self, rollout)
+                if record.probes:
+                    world.failing.note(number, self.number, False, now)
+                world.recurrence.left_soaking(self, rollout, now)
         last = None
         for effect in effects:
-            match effect:
-                case LocalEmitEvent():
-                    self.emit(rollout, effect.payload, now)
-                case RecordTransition():
-                    world.last_change = now
-                    world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
-                    if world.journal is not None:
-                        world.journal.agent_move(now, rollout, self, effect)
-                case LocalFireSwitch() | LocalFireRollbackTo() | LocalResetProbeCache():
-                    last = effect  # a step's emits go before what sets off more of them
-                case RemoteAppendEventLog() | RemoteInsertQuarantine():
-                    raise AssertionError("the reducer gives an agent no effect of the control plane")
-                case _:
-                    assert_never(effect)
+            # `type is`, not `match`: these are eight effects a host, and a class pattern asks the metaclass
+            if type(effect) is LocalEmitEvent:
+                self.emit(rollout, effect.payload, now)
+            elif type(effect) is RecordTransition:
+                world.last_change = now
+                world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
+                if world.journal is not None:
+                    world.journal.agent_move(now, rollout, self, effect)
+            elif (
+                type(effect) is LocalFireSwitch
+                or type(effect) is LocalFireRollbackTo
+                or type(effect) is LocalResetProbeCache
+            ):
+                last = effect  # a step's emits go before what sets off more of them
+            elif type(effect) is RemoteAppendEventLog or type(effect) is RemoteInsertQuarantine:
+                raise AssertionError("the reducer gives an agent no effect of the control plane")
+            else:
+                assert_never(effect)
         if last is None:
-            return True
-        match last:
-            case LocalFireSwitch():
-                self._queue(True, rollout, last.target)
-            case LocalFireRollbackTo():
-                self._queue(False, rollout, last.closure)
-            case LocalResetProbeCache():
-                world.recurrence.reset(self, rollout)
-            case _:
-                assert_never(last)
-        return True
+            return
+        if type(last) is LocalResetProbeCache:
+            world.recurrence.reset(self, rollout, now)
+        elif type(last) is LocalFireSwitch:
+            self._queue(True, rollout, last.target)
+        elif type(last) is LocalFireRollbackTo:
+            self._queue(False, rollout, last.closure)
+        else:
+            assert_never(last)
 
     # -- activation and rollback
 
@@ -353,34 +350,44 @@ class Host:
         self.jobs += ((switch, rollout, closure),)
         self.world.restless += 1
         if len(self.jobs) == 1:
-            self.world.clock.follow(self.work())
+            self._begin()
 
-    def work(self) -> Generator[Due, object, None]:
-        """The process of a busy host: activations and rollbacks, one at a time, in the order asked for."""
+    def _begin(self) -> None:
+        """Begin the first of the jobs: activations and rollbacks go one at a time, in the order asked for."""
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
-        while self.jobs:
-            switch, rollout, closure = self.jobs[0]
-            if not switch:
-                yield clock.due(clock.now + durations("rollback", rollout.ref)[number], WORK, number)
-                self._roll_back(rollout, closure, clock.now)
-            else:
-                now = clock.now
-                self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
-                if self.closure == closure:
-                    self._switched(rollout, closure, now)
-                else:
-                    duration = durations("activation", rollout.ref)[number]
-                    timeout = self.settings.activation_timeout
-                    if timeout is not None and duration > timeout:
-                        yield clock.due(now + timeout, WORK, number)
-                        self._activation_failed(rollout, -1, "activation timed out", clock.now)
-                    else:
-                        yield clock.due(now + duration, WORK, number)
-                        self._switch(rollout, closure, clock.now)
-            self.jobs = self.jobs[1:]
-            self.world.restless -= 1
-        if self.reboot_due:
+        switch, rollout, closure = self.jobs[0]
+        now = clock.now
+        if not switch:
+            clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, self._end, self._roll_back)
+            return
+        self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
+        if self.closure == closure:
+            self._switched(rollout, closure, now)
+            self._next()
+            return
+        duration = durations("activation", rollout.ref)[number]
+        timeout = self.settings.activation_timeout
+        if timeout is not None and duration > timeout:
+            clock.due(now + timeout, WORK, number, self._end, self._time_out)
+        else:
+            clock.due(now + duration, WORK, number, self._end, self._switch)
+
+    def _end(self, due: Due) -> None:
+        """The time of the first of the jobs is over: `due` holds what comes of it."""
+        _, rollout, closure = self.jobs[0]
+        due.value(rollout, closure, self.world.clock.now)
+        self._next()
+
+    def _next(self) -> None:
+        self.jobs = self.jobs[1:]
+        self.world.restless -= 1
+        if self.jobs:
+            self._begin()
+        elif self.reboot_due:
             self._go_down()
+
+    def _time_out(self, rollout: Rollout, closure: str, now: float) -> None:
+        self._activation_failed(rollout, -1, "activation timed out", now)
 
     def _switch(self, rollout: Rollout, closure: str, now: float) -> None:
         """The switch has run: what comes of it depends on the host's luck."""
@@ -397,8 +404,9 @@ class Host:
         self._switched(rollout, closure, now)
 
     def _switched(self, rollout: Rollout, closure: str, now: float) -> None:
-        self._drop_reboot()
-        self._run_closure(closure)
+        if self.reboot_to is not None:
+            self._drop_reboot()
+        self._run_closure(closure, now)
         self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
             self.world.control_plane.closure_changed(self)
@@ -411,14 +419,14 @@ class Host:
         failure = self.settings.rollback_failure
         if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
-        self._run_closure(closure)
+        self._run_closure(closure, now)
         self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, now), now)
         world.control_plane.closure_changed(self)
 
-    def _run_closure(self, closure: str) -> None:
+    def _run_closure(self, closure: str, now: float) -> None:
         if closure != self.closure:
             self.closure = closure
-            self.closures += ((self.world.clock.now, closure),)
+            self.closures += ((now, closure),)
 
     # -- reboots
 
@@ -489,7 +497,7 @@ class Host:
         now = world.clock.now
         self.booting = False
         world.restless -= 1
-        self._run_closure(due.value)
+        self._run_closure(due.value, now)
         self.lives += (Life(now, now),)
         if world.journal is not None:
             world.journal.host_event(now, self, "boot", {"closure": self.closure})
@@ -503,13 +511,13 @@ class Host:
         """One heartbeat, if online, with the closure that the host runs now."""
         if self.online:
             clock = self.world.clock
-            clock.to_control_plane(clock.now, self.delay, self.number, self._heartbeat_arrives, self.closure, detail=1)
+            clock.post(clock.now, self.delay, INBOX, self.number, self._heartbeat_arrives, self.closure, detail=1)
 
-    def _heartbeat_arrives(self, closure: str) -> None:
-        self.world.control_plane.heartbeat(self, closure)
+    def _heartbeat_arrives(self, closure: str, now: float) -> None:
+        self.world.control_plane.heartbeat(self, closure, now)
 
-    def receive_reply(self, reply: list[tuple[Rollout, HostRecord]]) -> None:
-        """Take the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""
+    def receive_reply(self, reply: list[tuple[Rollout, HostRecord]], now: float) -> None:
+        """Take, now (s), the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""
         if not self.online:
             return
         world = self.world
@@ -520,14 +528,14 @@ class Host:
                 self.records[rollout.number] = theirs
                 moved.add(rollout.number)
                 if world.journal is not None:
-                    world.journal.adopted(world.clock.now, rollout, self, ours, theirs)
+                    world.journal.adopted(now, rollout, self, ours, theirs)
                 if theirs.state == "Soaking":
                     world.restless += 1
         always = world.rules.probe_restart == "heartbeat"
         for rollout, theirs in reply:
             anew = always or rollout.number in moved
             if anew and theirs.state == "Soaking" and self.records[rollout.number].state == "Soaking":
-                world.recurrence.reset(self, rollout)
+                world.recurrence.reset(self, rollout, now)
         world.recurrence.reply_taken(self)
 
     # -- probes
@@ -535,11 +543,11 @@ class Host:
     def runs(self, rollout: Rollout) -> list[ProbeRuns]:
         """The enabled probes of this host, with their count of runs in this rollout."""
         world = self.world
-        key = (rollout.number, self.number)
-        runs = world.probe_runs.get(key)
+        of_rollout = world.probe_runs[rollout.number]
+        runs = of_rollout.get(self.number)
         if runs is None:
             completed_at = self.records[rollout.number].activation_completed_at
-            runs = world.probe_runs[key] = [
+            runs = of_rollout[self.number] = [
                 world.make_runs(self, rollout, probe, completed_at) for probe in self.probes if probe.mode != "disabled"
             ]
         return runs
@@ -599,7 +607,7 @@ def due_at_tick(
     record: HostRecord, policy: HealthPolicy, sustained: float, now: float
 ) -> LocalSustainedFailureCrossed | LocalConvergedReached | None:
     """What an advance tick now (s) does to a soaking record, whose failing probes are borne for `sustained` seconds."""
-    failing = failing_probes(record)
+    failing = failing_probes(record) if record.probes else []
     since = record.probe_failure_first_at
     if failing and since is not None and now - since >= sustained:
         return LocalSustainedFailureCrossed(

@@ -122,9 +122,12 @@ class Stays:
 
     def stay_at(self, at: float) -> int:
         """The stay that holds time `at`; a stay begins at its bound and ends just before the next."""
-        while self.bounds[-1] <= at:
-            self.bound(len(self.bounds))
-        return bisect_right(self.bounds, at)
+        bounds = self.bounds
+        if at < bounds[0]:
+            return 0
+        while bounds[-1] <= at:
+            self.bound(len(bounds))
+        return bisect_right(bounds, at)
 
     def down_at(self, at: float) -> bool:
         """Whether it is down at time `at` (s)."""
@@ -146,6 +149,8 @@ class Flakes:
     def next_after(self, run: int) -> int:
         """The first failing run after run number `run`."""
         failing = self._failing
+        if failing and run < failing[0]:  # most runs of most hosts: before their first flake
+            return failing[0]
         while not failing or failing[-1] <= run:
             gap = 1 + floor(log1p(-self._draw(len(failing))) / self._rate) if self._rate else 1
             failing.append((failing[-1] if failing else 0) + gap)

@@ -29,6 +29,7 @@ class ProbeRuns:
         "next",
         "probe",
         "service",
+        "steady",
         "ticker_failing",
     )
 
@@ -39,6 +40,8 @@ class ProbeRuns:
         self.flakes = flakes
         self.service = service
         self.defect_at = defect_at
+        self.steady = flakes is None and service is None and defect_at is None
+        """Whether no run can fail."""
         self.n = 0
         self.fails = 0
         self.failing: bool | None = None
@@ -55,6 +58,26 @@ class ProbeRuns:
             or (self.service is not None and self.service.down_at(at))
             or (self.flakes is not None and self.flakes.next_after(n - 1) == n)
         )
+
+
+def passes_until(runs: ProbeRuns, base: float, until: float, period: float) -> bool:
+    """Whether surely no run fails from `base` to `until` (s), told without a schedule.
+
+    For the next flake it is enough to know how many runs there can be at most, with a reset every `period` (s).
+    """
+    if runs.steady:
+        return True
+    if runs.failing or runs.defect_at is not None:
+        return False
+    flakes, service = runs.flakes, runs.service
+    if flakes is not None:
+        at_most = (until - base) / runs.interval + (until - base) / period + 2.0
+        if flakes.next_after(runs.n) - runs.base <= at_most:
+            return False
+    if service is not None:
+        stay = service.stay_at(base)
+        return service.is_up(stay) and service.bound(stay) > until
+    return True
 
 
 def next_change(schedule: Schedule, runs: ProbeRuns, until: float) -> tuple[int, float] | None:
@@ -89,21 +112,24 @@ def _next_failure(schedule: Schedule, runs: ProbeRuns, done: int, at: float, unt
         candidates.append(runs.flakes.next_after(runs.n) - runs.base)
     if runs.defect_at is not None and (place := schedule.first(runs.defect_at, done + 1)) is not None:
         candidates.append(place)
-    if runs.service is not None:
-        stay = runs.service.stay_at(at)
-        while True:
-            begins = runs.service.bound(stay - 1) if stay else 0.0
-            if begins > until:
-                break
-            if not runs.service.is_up(stay):
-                place = schedule.first(begins, done + 1)
-                if place is None:
-                    break
-                falls = schedule.time(place)
-                if falls is not None and falls < runs.service.bound(stay):
-                    candidates.append(place)
-                    break
+    service = runs.service
+    if service is not None:
+        stay = service.stay_at(at)
+        if service.is_up(stay):
+            begins = service.bound(stay)
             stay += 1
+        else:
+            begins = service.bound(stay - 1) if stay else 0.0
+        while begins <= until:
+            place = schedule.first(begins, done + 1)
+            if place is None:
+                break
+            falls = schedule.time(place)
+            if falls is not None and falls < service.bound(stay):
+                candidates.append(place)
+                break
+            begins = service.bound(stay + 1)
+            stay += 2
     return min(candidates, default=None)
 
 

@@ -26,11 +26,11 @@ from typing import get_args
 import numpy as np
 from msgspec.structs import replace
 
-from sim.model.clock import AGENT_DONE, HEARTBEAT, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
+from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
 from sim.model.presence import online_stretches, ran_at, was_online
-from sim.model.probes import ProbeRuns, failing_probes, next_change
+from sim.model.probes import ProbeRuns, failing_probes, next_change, passes_until
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Passed, Schedule
 from sim.model.under_way import Skipped, make_real
@@ -47,7 +47,8 @@ class Watch:
 
     `rollout` is the record whose runs the schedule tells: the one that has the tickers (`ticking`), or the only one
     that soaks and will get them at `first_reset`. `base` is the last reset (s). `upto`: heartbeats sent at or before
-    that time (s) are real or have had their effect.
+    that time (s) are real or have had their effect. `runs` are that record's probes, `steady` if none of them can ever
+    fail, `shortest` the least of their intervals (s).
     """
 
     __slots__ = (
@@ -56,8 +57,11 @@ class Watch:
         "online",
         "probe_due",
         "rollout",
+        "runs",
         "sent",
         "session",
+        "shortest",
+        "steady",
         "stored",
         "tick_at",
         "tick_due",
@@ -67,6 +71,9 @@ class Watch:
 
     def __init__(self) -> None:
         self.rollout: Rollout | None = None
+        self.runs: list[ProbeRuns] = []
+        self.steady = True
+        self.shortest = inf
         self.ticking = False
         self.base = 0.0
         self.first_reset: float | None = None
@@ -83,6 +90,24 @@ class Watch:
         """Reports that may be on their way to the control plane, while something may yet take its record ahead of
         them."""
 
+    def follow(self, rollout: Rollout, runs: list[ProbeRuns], base: float, ticking: bool) -> None:
+        """Tell the runs of this record from `base` (s) on."""
+        self.rollout, self.runs, self.base, self.ticking = rollout, runs, base, ticking
+        self.first_reset = None
+        self.steady, self.shortest = True, inf
+        for one in runs:
+            self.steady = self.steady and one.steady
+            if one.interval < self.shortest:
+                self.shortest = one.interval
+
+    def passes(self, now: float) -> bool:
+        """Whether no probe's next run fails if it falls on now (s)."""
+        if not self.steady:
+            for one in self.runs:
+                if one.outcome(one.n + 1, now):
+                    return False
+        return True
+
 
 class Relevant:
     """Schedules what recurs only where it makes a difference, and counts the rest."""
@@ -92,8 +117,11 @@ class Relevant:
         self.skipped = 0
         self._heartbeat = world.settings.heartbeat
         self._tick = world.settings.advance_tick
+        self._counts = not world.recording
+        """Whether what only repeats itself is counted and not made; but for hosts that are `exact`."""
         self._resets = world.rules.probe_restart == "heartbeat"
         self._passed = Passed(world.settings.heartbeat)
+        self._moments = {kind: world.tally.moments(counted) for kind, counted in REPORT.items()}
         self._real_heartbeats = 0
         self._parting_heartbeats = 0
         self._real_ticks = 0
@@ -141,51 +169,67 @@ class Relevant:
         if watch is None:
             self.review(host)
             return
-        self._settle(host, watch)
+        now = self.world.clock.now
+        self._settle(host, watch, now)
         watch.online = True
-        arrival = self.world.clock.now + host.delay
+        arrival = now + host.delay
         for skipped in watch.stored or ():
             self._count(watch, replace(skipped, arrival=arrival, apart=0.0))
         watch.stored = None
         self.review(host)
         if watch.session is None:
-            self._plan_resets(host, watch)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
-    def reset(self, host: Host, rollout: Rollout) -> None:
-        world = self.world
+    def reset(self, host: Host, rollout: Rollout, now: float) -> None:
         watch: Watch | None = host.watch
         if watch is None:
             watch = host.watch = Watch()
             watch.online = host.online
         elif watch.rollout is not None:
             self.review(host)  # while the schedule still tells which resets of the other record are under way
-            self._settle(host, watch)
-        now = world.clock.now
-        watch.rollout, watch.ticking, watch.base, watch.first_reset = rollout, True, now, None
-        if world.recording or host.exact:
-            host.declare_topology(rollout)
+            self._settle(host, watch, now)
+        watch.follow(rollout, host.runs(rollout), now, ticking=True)
+        alone = watch.online and self._moved_by_reports_alone(host, rollout)
+        told = host.exact or not self._counts
+        if alone and not told and not host.records[rollout.number].probes and watch.passes(now):
+            self._count_first_runs(watch, now + host.delay)
         else:
-            self._report(host, watch, rollout, "ProbeTopologyDeclared", now, 0.0, 1)
-        for runs in host.runs(rollout):
-            self._first_run(host, watch, rollout, runs, now)
-            runs.base = runs.n
+            if told:
+                host.declare_topology(rollout)
+            else:
+                self._report_now(host, watch, rollout, "ProbeTopologyDeclared", now, alone)
+            for runs in watch.runs:
+                self._first_run(host, watch, rollout, runs, now, alone)
+                runs.base = runs.n
         self.review(host)
         if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
-            self._plan_resets(host, watch)
-        self._plan_tick(host, watch)
+            self._plan_resets(host, watch, now)
+        self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
 
-    def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float) -> None:
+    def _count_first_runs(self, watch: Watch, arrival: float) -> None:
+        """`_first_run` of all probes where none fails and none has an entry: all of it is only counted."""
+        moments = self._moments
+        moments["ProbeTopologyDeclared"].append(arrival)
+        for runs in watch.runs:
+            moments["ProbeObservedFirst"].append(arrival)
+            moments["ProbeResult"].append(arrival)
+            runs.n += 1
+            runs.base = runs.n
+            runs.failing = runs.ticker_failing = False
+        self.skipped += len(watch.runs)
+
+    def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
         runs.ticker_failing = False
         record = host.records[rollout.number]
         entry = record.probes.get(runs.probe.name)
         failing = runs.outcome(runs.n + 1, now)
-        if self.world.recording or host.exact:
+        if host.exact or not self._counts:
             host.observe_first(rollout, runs.probe)
         else:
-            self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
+            self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
             # no entry is as good as one that passes
             same = (entry is not None and entry.status == "fail") == failing
             if same and not (failing and record.probe_failure_first_at is None):
@@ -195,39 +239,39 @@ class Relevant:
                 self.skipped += 1
                 if record.probes and runs.probe.mode == "enforce":  # a record that a reply brought may fail already
                     self.world.failing.note(rollout.number, host.number, bool(failing_probes(record)), now)
-                self._report(host, watch, rollout, "ProbeResult", now, 0.0, 1, runs)
+                self._report_now(host, watch, rollout, "ProbeResult", now, alone, runs)
                 if failing:
-                    self._report(host, watch, rollout, "ProbeFailureFirst", now, 0.0, 1, runs)
+                    self._report_now(host, watch, rollout, "ProbeFailureFirst", now, alone, runs)
                 return
         host.run_probe(rollout, runs, runs.n + 1)
 
-    def left_soaking(self, host: Host, rollout: Rollout) -> None:
+    def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None:
         watch: Watch = host.watch
         if watch.rollout is rollout:
-            self._settle(host, watch)
+            self._settle(host, watch, now)
             watch.rollout = None
             if watch.probe_due is not None:
                 watch.probe_due.cancel()
                 watch.probe_due = None
 
-    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+    def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
         watch: Watch | None = host.watch
         if watch is None or host.number in rollout.premature:
             return
         if watch.rollout is rollout and watch.session is None and watch.first_reset is None:
-            self._plan_resets(host, watch)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
     def reply_taken(self, host: Host) -> None:
         watch: Watch | None = host.watch
         if watch is not None:
-            self._plan_tick(host, watch)
+            self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
     def became_exact(self, host: Host) -> None:
         watch: Watch | None = host.watch
         if watch is not None:
-            self._settle(host, watch)
+            self._settle(host, watch, self.world.clock.now)
             for kind, arrival in make_real(host, watch.sent or [], watch.stored or []):
                 self.world.tally.weigh(REPORT[kind], arrival, -1)  # counted when it was skipped; now it arrives
             watch.sent = watch.stored = None
@@ -251,13 +295,20 @@ class Relevant:
 
     def _needs_session(self, host: Host) -> bool:
         if len(host.mirrored) == 1:
+            if self._counts and len(host.records) == 1 and not (host.exact or host.slow) and host.delay:
+                # the common case of what follows: the agent is ahead, and its own reports take the control plane along
+                (record,) = host.records.values()
+                if record.state == "Soaking":
+                    return False
             mirror = host.mirrored[0].mirrors[host.number]
             if mirror.state == "Converged" or mirror.state == "Reverted":
                 return False
         if may_step(host):
             return True
-        soaking = sum(record.state == "Soaking" for record in host.records.values())
-        if soaking > 1 or (soaking and (self.world.recording or host.exact or host.delay == 0.0)):
+        soaking = 0
+        for record in host.records.values():
+            soaking += record.state == "Soaking"
+        if soaking > 1 or (soaking and (not self._counts or host.exact or host.delay == 0.0)):
             return True
         return host.slow and any(rollout.mirrors[host.number].state in LIVE for rollout in host.mirrored)
 
@@ -271,24 +322,24 @@ class Relevant:
         watch: Watch = host.watch
         clock = self.world.clock
         clock.reached(AGENT_DONE)
+        now = clock.now
         watch.session = None
         if self._needs_session(host):
             self._real_heartbeats += 1
             host.send_heartbeat()
-            watch.upto = clock.now
+            watch.upto = now
             self._next_heartbeat(host, watch)
         else:
-            watch.upto = clock.now - QUANTUM
-            self._settle(host, watch)
-            self._plan_resets(host, watch)
+            watch.upto = now - QUANTUM
+            self._settle(host, watch, now)
+            self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
     def _make_real(self, host: Host, watch: Watch) -> None:
         """Schedule the heartbeats and replies that are under way, and settle the schedule that told them."""
-        self._settle(host, watch)
-        world = self.world
-        clock = world.clock
+        clock = self.world.clock
         now, stage, delay = clock.now, clock.stage, host.delay
+        self._settle(host, watch, now)
         begun_now = len(host.lives) > 1 and host.lives[-1].heartbeat_start == now
         sent_before = now if stage and not begun_now else now - QUANTUM
         oldest = max(now - 2.0 * delay, watch.upto + QUANTUM)
@@ -304,33 +355,37 @@ class Relevant:
                 if arrival > now or (arrival == now and stage < PLANNING):
                     self._real_heartbeats += 1
                     heartbeat = (host, ran_at(host.closures, sent))
-                    clock.to_control_plane(now, arrival - now, host.number, self._arrives, heartbeat, detail=1)
+                    clock.post(now, arrival - now, INBOX, host.number, self._arrives, heartbeat, detail=1)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
-                    reply = [(watch.rollout, watch.rollout.mirrors[host.number])]
+                    reply = host, [(watch.rollout, watch.rollout.mirrors[host.number])]
                     # due now, it belongs to this round and not, as what is sent now without delay, to the next
-                    clock.due(back, REPLY, host.number, lambda due: host.receive_reply(due.value), reply)
+                    clock.due(back, REPLY, host.number, self._replies, reply)
         watch.upto = max(watch.upto, sent_before)
         watch.first_reset = None
 
-    def _arrives(self, heartbeat: tuple[Host, str]) -> None:
-        self.world.control_plane.heartbeat(*heartbeat)
+    def _arrives(self, heartbeat: tuple[Host, str], now: float) -> None:
+        self.world.control_plane.heartbeat(*heartbeat, now)
+
+    def _replies(self, due: Due) -> None:
+        host, reply = due.value
+        host.receive_reply(reply, self.world.clock.now)
 
     # -- the schedule of probe runs
 
-    def _plan_resets(self, host: Host, watch: Watch) -> None:
+    def _plan_resets(self, host: Host, watch: Watch, now: float) -> None:
         """Find the first reset by a heartbeat that is no event of its own."""
         if watch.rollout is None:
             soaking = host.soaking()
             if len(soaking) != 1:
                 return
-            watch.rollout, watch.ticking, watch.base = soaking[0], False, self.world.clock.now
-            for runs in host.runs(watch.rollout):
+            watch.follow(soaking[0], host.runs(soaking[0]), now, ticking=False)
+            for runs in watch.runs:
                 runs.base = runs.n
         watch.first_reset = None
         rollout = watch.rollout
+        assert rollout is not None
         if not self._resets or not watch.online or host.delay == 0.0 or rollout.mirrors[host.number].state != "Soaking":
             return
-        now = self.world.clock.now
         # replies before now have had their effect; the control plane's record soaks since an arrival not after now
         since = host.presence[-1][0]
         soaks_since = rollout.soaks_since.get(host.number, 0.0)
@@ -346,11 +401,13 @@ class Relevant:
             watch.probe_due = None
         if watch.rollout is None:
             return
+        each = host.exact or not self._counts
+        if watch.steady and not each:
+            return
         soonest = None
         until = min(self.world.scenario.until, watch.tick_at)
-        each = self.world.recording or host.exact
-        for runs in host.runs(watch.rollout):
-            if not (each or runs.flakes or runs.service or runs.defect_at is not None or runs.failing):
+        for runs in watch.runs:
+            if not each and passes_until(runs, watch.base, until, self._heartbeat):
                 runs.next = None
                 continue
             schedule = self._schedule(watch, runs)
@@ -367,19 +424,20 @@ class Relevant:
         rollout = watch.rollout
         assert rollout is not None
         now = self.world.clock.now
-        for runs in host.runs(rollout):
+        for runs in watch.runs:
             if runs.next is not None and runs.next[1] == now:
                 place = runs.next[0]
                 schedule = self._schedule(watch, runs)
                 self._pass_over(host, watch, runs, schedule, place - 1)
                 if schedule.is_reset(place):
                     runs.ticker_failing = False
-                    self._report(host, watch, rollout, "ProbeObservedFirst", now, 0.0, 1, runs)
+                    alone = watch.online and self._moved_by_reports_alone(host, rollout)
+                    self._report_now(host, watch, rollout, "ProbeObservedFirst", now, alone, runs)
                 host.run_probe(rollout, runs, runs.base + place)
-        self._plan_tick(host, watch)
+        self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
 
-    def _settle(self, host: Host, watch: Watch) -> None:
+    def _settle(self, host: Host, watch: Watch, now: float) -> None:
         """Count the runs and resets that the schedule told up to now, and move its base to the last reset among them.
 
         A run that falls on this instant has happened unless hosts are still at their own activities.
@@ -387,19 +445,19 @@ class Relevant:
         rollout = watch.rollout
         if rollout is None:
             return
-        clock = self.world.clock
-        upto = clock.now if clock.stage else clock.now - QUANTUM
-        self._settle_upto(host, watch, rollout, upto)
+        self._settle_upto(host, watch, rollout, now if self.world.clock.stage else now - QUANTUM)
 
     def _settle_upto(self, host: Host, watch: Watch, rollout: Rollout, upto: float) -> None:
         first, period = watch.first_reset, self._heartbeat
+        if (first is None or upto < first) and not (watch.ticking and upto >= watch.base + watch.shortest):
+            return
         resets = int((upto - first) // period) + 1 if first is not None and first <= upto else 0
         base = watch.base
         if resets:
             assert first is not None
             base = first + (resets - 1) * period
             self._report(host, watch, rollout, "ProbeTopologyDeclared", first, period, resets)
-        for runs in host.runs(rollout):
+        for runs in watch.runs:
             schedule = self._schedule(watch, runs)
             self._pass_over(host, watch, runs, schedule, schedule.last(upto))
             since = int((upto - base) // runs.interval) if watch.ticking or resets else 0
@@ -437,12 +495,12 @@ class Relevant:
 
     # -- ticks
 
-    def _plan_tick(self, host: Host, watch: Watch) -> None:
+    def _plan_tick(self, host: Host, watch: Watch, now: float) -> None:
         """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
         soonest = inf
         for record in host.records.values():
-            if record.state == "Soaking":
-                soonest = min(soonest, self._matters_at(record))
+            if record.state == "Soaking" and (at := self._matters_at(record)) < soonest:
+                soonest = at
         if watch.tick_due is not None:
             watch.tick_due.cancel()
             watch.tick_due = None
@@ -450,7 +508,7 @@ class Relevant:
         if soonest == inf:
             return
         clock = self.world.clock
-        earliest = clock.now + QUANTUM if clock.stage else clock.now
+        earliest = now + QUANTUM if clock.stage else now
         start = host.lives[-1].tick_start
         k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
         watch.tick_at = start + k * self._tick
@@ -474,7 +532,7 @@ class Relevant:
         watch.tick_at = inf
         host.advance_tick()
         if watch.rollout is not None or len(host.records) > 1:
-            self._plan_tick(host, watch)
+            self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
     def _cancel(self, watch: Watch) -> None:
@@ -509,6 +567,22 @@ class Relevant:
         else:
             watch.stored = watch.stored or []
             watch.stored.append(skipped)
+
+    def _report_now(
+        self,
+        host: Host,
+        watch: Watch,
+        rollout: Rollout,
+        kind: str,
+        now: float,
+        alone: bool,
+        runs: ProbeRuns | None = None,
+    ) -> None:
+        """Count one report made now (s). `alone`: it goes at once, and `_moved_by_reports_alone`."""
+        if alone:
+            self._moments[kind].append(now + host.delay)
+        else:
+            self._report(host, watch, rollout, kind, now, 0.0, 1, runs)
 
     def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
         """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no
@@ -551,13 +625,13 @@ class Relevant:
     def _count_heartbeats(self, at: float) -> int:
         """Count every heartbeat that arrives, by arrival; gives how many were sent by `at` (s)."""
         stretches = [
-            (life.heartbeat_start, max(begin, life.heartbeat_start), min(end, life.end), host.delay)
+            (life.heartbeat_start, life.end, begin, end, host.delay)
             for host in self.world.hosts
             for life in host.lives
             for begin, end in online_stretches(host.presence, at + QUANTUM)
         ]
-        start, begin, end, delay = np.array(stretches).reshape(-1, 4).T
-        sent = start + np.ceil((begin - start) / self._heartbeat) * self._heartbeat
-        counts = np.maximum(np.ceil((end - sent) / self._heartbeat), 0.0).astype(np.int64)
+        start, life_end, begin, end, delay = np.array(stretches).reshape(-1, 5).T
+        sent = start + np.ceil((np.maximum(begin, start) - start) / self._heartbeat) * self._heartbeat
+        counts = np.maximum(np.ceil((np.minimum(end, life_end) - sent) / self._heartbeat), 0.0).astype(np.int64)
         self.world.tally.combs("heartbeats", sent + delay, np.full(len(sent), self._heartbeat), counts)
         return int(counts.sum())

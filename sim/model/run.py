@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.model.control_plane import ControlPlane
 from sim.model.every import Every
@@ -16,6 +17,7 @@ from sim.model.foresight import Foresight
 from sim.model.host import Life
 from sim.model.journal import Journal
 from sim.model.load import derived
+from sim.model.probes import ProbeRuns
 from sim.model.recording import Recording, RolloutLog
 from sim.model.relevant import Relevant
 from sim.model.remote import Foresighted
@@ -280,7 +282,7 @@ REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown", "Unimple
 
 def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLog:
     hosts = rollout.hosts
-    kept = [world.probe_runs.get((rollout.number, host), ()) for host in hosts]
+    probe_runs, probe_fails = _counted_runs(hosts, world.probe_runs[rollout.number])
     seconds = world.control_plane.index.blocked_seconds(rollout.rollout_id)
     names = world.fleet.names
     failing = world.failing.upto(ended_at)
@@ -297,16 +299,26 @@ def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLo
         current_wave=record.current_wave,
         hosts=np.array(hosts, dtype=np.int32),
         wave=np.array([rollout.wave_of[host] for host in hosts], dtype=np.int32),
-        unchanged=np.array([host in rollout.release.unchanged for host in hosts], dtype=np.bool_),
+        unchanged=np.isin(hosts, list(rollout.release.unchanged)),
         wave_count=rollout.wave_count,
         wave_opened_at=rollout.wave_opened_at,
         first_dispatch_at=rollout.first_dispatch_at,
         deferred_at_promotion=rollout.deferred_at_promotion,
-        probe_runs=np.array([sum([one.n for one in runs]) for runs in kept], dtype=np.int64),
-        probe_fails=np.array([sum([one.fails for one in runs]) for runs in kept], dtype=np.int64),
+        probe_runs=probe_runs,
+        probe_fails=probe_fails,
         failing_s=np.array([failing.get((number, host), 0.0) for host in hosts]) if failing else np.zeros(len(hosts)),
         queued_at=np.array([rollout.queued.get(host, np.nan) for host in hosts], dtype=np.float64),
         asked_at=rollout.asked_at,
         blocked_s=np.array([seconds.get(names[host], 0.0) for host in hosts]) if seconds else np.zeros(len(hosts)),
         stall=stall_of(world, rollout) if end == "quiescent" else None,
     )
+
+
+def _counted_runs(hosts: list[int], kept: dict[int, list[ProbeRuns]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many probe runs each host made, and how many of them failed."""
+    runs, fails = [0] * len(hosts), [0] * len(hosts)
+    for place, host in enumerate(hosts):
+        for one in kept.get(host, ()):
+            runs[place] += one.n
+            fails[place] += one.fails
+    return np.array(runs, dtype=np.int64), np.array(fails, dtype=np.int64)

@@ -14,6 +14,7 @@ from sim.scenario.schema import Rules
 _COMPLETED = (events.LocalActivationCompleted, events.RemoteActivationCompleted)
 _FAILURE_FIRST = (events.LocalProbeFailureFirst, events.RemoteProbeFailureFirst)
 _RESULT = (events.LocalProbeResult, events.RemoteProbeResult)
+_TOUCHING = frozenset((*_COMPLETED, *_FAILURE_FIRST, *_RESULT))
 
 
 def switches_touch_records(rules: Rules) -> bool:
@@ -28,6 +29,8 @@ def adjust(rules: Rules, before: HostRecord, event: object, after: HostRecord, s
     keeps `probe_failure_first_at` as the start of the present failure of enforce probes: set by a failing run of
     one, cleared by a run after which none fails and by the completion of an activation (page 5, advance tick).
     """
+    if type(event) not in _TOUCHING:
+        return after
     if isinstance(event, _COMPLETED):
         if rules.soak_from == "activation":
             after = replace(after, soak_due_at=event.completed_at + soak)

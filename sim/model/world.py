@@ -3,6 +3,7 @@ which the end of a run is seen."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
 from sim.model.clock import Clock
@@ -43,12 +44,12 @@ class Recurrence(Protocol):
 
     def went_offline(self, host: Host) -> None: ...
 
-    def reset(self, host: Host, rollout: Rollout) -> None:
-        """LocalResetProbeCache: this record's probes start over."""
+    def reset(self, host: Host, rollout: Rollout, now: float) -> None:
+        """LocalResetProbeCache: this record's probes start over now (s)."""
 
-    def left_soaking(self, host: Host, rollout: Rollout) -> None: ...
+    def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None: ...
 
-    def mirror_soaks(self, host: Host, rollout: Rollout) -> None:
+    def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
         """The control plane's record soaks from now on: heartbeats reset the probes."""
 
     def reply_taken(self, host: Host) -> None: ...
@@ -93,7 +94,10 @@ class World:
         self.failing = FailingTime()
         self.journal: Journal | None = None
         self.recording = record_events
-        self.probe_runs: dict[tuple[int, int], list[ProbeRuns]] = {}
+        self.asks_all = record_events or scenario.fidelity == "full"
+        """Whether the reducers are asked even where the answer changes nothing and is only counted."""
+        self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
+        """By rollout and host number."""
         self._services: dict[tuple[int, str], Stays] = {}
         self.host_steps = 0
         self.rollout_steps = 0
@@ -121,24 +125,24 @@ class World:
         """The runs of one probe after an activation that was completed at some time (s), with everything that can make
         one fail."""
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
-        service = None
+        service = flakes = defect_at = None
         if probe.outage is not None:
             key = (number, probe.name)
             service = self._services.get(key)
             if service is None:
                 service = self._services[key] = self.stays("outage", number, probe.outage, probe.name)
-        flakes = None
         if probe.flake > 0.0:
 
             def draw(n: int) -> float:
                 return (luck.uniform if n else luck.first)("flake", number, ref, probe.name, n)
 
             flakes = Flakes(probe.flake, draw)
-        defect_at = None
-        defect = rollout.release.release.defect
-        if defect is not None and number in rollout.release.bad and defect.probe in (None, probe.name):
-            onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
-            defect_at = (completed_at or 0.0) + onset
+        if number in rollout.release.bad:
+            defect = rollout.release.release.defect
+            assert defect is not None
+            if defect.probe in (None, probe.name):
+                onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
+                defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
 
     def quiet(self) -> bool:

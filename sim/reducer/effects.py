@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import msgspec
 
 from sim.reducer.payloads import Report, Tagged
 from sim.reducer.records import HostState, RolloutState
 
 
+@final
 class LocalFireSwitch(Tagged, frozen=True):
     """Agent: switch to the closure `target`."""
 
@@ -15,6 +18,7 @@ class LocalFireSwitch(Tagged, frozen=True):
     target: str
 
 
+@final
 class LocalFireRollbackTo(Tagged, frozen=True):
     """Agent: go back to `closure`."""
 
@@ -22,12 +26,14 @@ class LocalFireRollbackTo(Tagged, frozen=True):
     closure: str
 
 
+@final
 class LocalResetProbeCache(Tagged, frozen=True):
     """Agent: forget the probe results of the rollout."""
 
     rollout_id: str
 
 
+@final
 class LocalEmitEvent(Tagged, frozen=True):
     """Agent: send the report; one that is `durable` is kept until it has arrived."""
 
@@ -36,6 +42,7 @@ class LocalEmitEvent(Tagged, frozen=True):
     durable: bool
 
 
+@final
 class RemoteAppendEventLog(Tagged, frozen=True):
     """Control plane: append the report to the event log."""
 
@@ -44,6 +51,7 @@ class RemoteAppendEventLog(Tagged, frozen=True):
     payload: Report
 
 
+@final
 class RemoteInsertQuarantine(Tagged, frozen=True):
     """Control plane: hold `closure` back on `channel`."""
 
@@ -51,6 +59,7 @@ class RemoteInsertQuarantine(Tagged, frozen=True):
     closure: str
 
 
+@final
 class RecordTransition(Tagged, frozen=True):
     """Both sides: the host's record changed state."""
 
@@ -72,6 +81,7 @@ HostEffect = (
 )
 
 
+@final
 class RecordRolloutTransition(Tagged, frozen=True):
     """The rollout's record changed state."""
 
@@ -81,6 +91,7 @@ class RecordRolloutTransition(Tagged, frozen=True):
     at: float
 
 
+@final
 class UpdateCurrentWave(Tagged, frozen=True):
     """The rollout's current wave moved up to `wave`."""
 

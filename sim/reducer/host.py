@@ -51,7 +51,7 @@ def step(record: HostRecord, event: HostEvent, on_health_failure: HealthPolicy) 
     """
     if event.seq <= record.last_event_seq:
         raise SeqRegression(f"seq {event.seq} is not above {record.last_event_seq}")
-    handler = _HANDLERS.get((record.state, type(event)))
+    handler = _HANDLERS[record.state].get(type(event))
     if handler is None:
         raise IllegalForState(f"{type(event).__name__} in {record.state}")
     return handler(record, event, on_health_failure)
@@ -281,10 +281,10 @@ _LEGAL: dict[HostState, dict[Handler, tuple[type[Any], ...]]] = {
         _converged: (events.LocalConvergedReached, events.RemoteConverged),
     },
     "Failed": {_rolled_back: (events.LocalRollbackCompleted, events.RemoteRollbackComplete)},
+    "Converged": {},
+    "Reverted": {},
 }
-_HANDLERS: dict[tuple[str, type[Any]], Handler] = {
-    (state, kind): handler
+_HANDLERS: dict[HostState, dict[type[Any], Handler]] = {
+    state: {kind: handler for handler, kinds in handlers.items() for kind in kinds}
     for state, handlers in _LEGAL.items()
-    for handler, kinds in handlers.items()
-    for kind in kinds
 }

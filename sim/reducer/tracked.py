@@ -299,8 +299,9 @@ class Tracked:
         group = self.group[number]
         assert group is not None
         self.group[number] = None
-        self.settle(number, group)
-        group.parked -= self.parked[number]
+        if self.parked[number]:
+            self.settle(number, group)
+            group.parked -= 1
         group.remove(number, before_pass)
         return group
 

@@ -65,7 +65,7 @@ def transitions(recording: Recording) -> pd.DataFrame:
     ranks = _inverse(by_id), _inverse(by_name)
     agent_keys, agent_at = _first(recording.agent, *ranks)
     mirror_keys, mirror_at = _first(recording.mirror, *ranks)
-    keys = np.union1d(agent_keys, mirror_keys)
+    keys = agent_keys if np.array_equal(agent_keys, mirror_keys) else np.union1d(agent_keys, mirror_keys)
     cp_at = np.full(len(keys), np.nan)
     cp_at[np.searchsorted(keys, mirror_keys)] = mirror_at
     at = cp_at.copy()
@@ -114,35 +114,7 @@ def waves(recording: Recording, track: Tracks) -> pd.DataFrame:
     Hosts per hour count from the wave's opening. They are null where the wave has not got there, and where the time is
     zero or less: hosts that run the target already can converge before their wave opens.
     """
-    eligible, converged = track.eligible, track.entered[:, STATES.index("Converged")]
-    rows = []
-    for number, log in enumerate(recording.rollouts):
-        part = track.rows(number)
-        wave = track.wave[part]
-        counts = np.bincount(wave[wave >= 0], minlength=log.wave_count)
-        last_eligible = _last(eligible[part], wave, log.wave_count)
-        last_converged = _last(converged[part], wave, log.wave_count)
-        verified = verified_at_promotion(log, counts)
-        parts = wave_parts(log, track, part)
-        for index in range(log.wave_count):
-            opened_at = log.wave_opened_at.get(index, np.nan)
-            rows.append(
-                {
-                    "rollout_id": log.rollout_id,
-                    "channel": log.channel,
-                    "wave": index,
-                    "hosts": int(counts[index]),
-                    "opened_at": opened_at,
-                    "first_dispatch_at": log.first_dispatch_at.get(index, np.nan),
-                    "eligible_at": last_eligible[index],
-                    "converged_at": last_converged[index],
-                    "eligible_per_h": _per_hour(int(counts[index]), last_eligible[index] - opened_at),
-                    "converged_per_h": _per_hour(int(counts[index]), last_converged[index] - opened_at),
-                    "deferred_at_promotion": log.deferred_at_promotion.get(index),
-                    "verified_at_promotion": verified[index],
-                    **{part: seconds[index] for part, seconds in parts.items()},
-                }
-            )
+    rows = [row for number in range(len(recording.rollouts)) for row in wave_rows(recording, track, number)]
     types = {
         "rollout_id": "str",
         "channel": "str",
@@ -155,6 +127,38 @@ def waves(recording: Recording, track: Tracks) -> pd.DataFrame:
         **dict.fromkeys(PARTS, "float64"),
     }
     return _frame(rows, types)
+
+
+def wave_rows(recording: Recording, track: Tracks, number: int) -> list[dict[str, Any]]:
+    """The rows of `waves` of one rollout, by its number."""
+    log, part = recording.rollouts[number], track.rows(number)
+    wave = track.wave[part]
+    counts = np.bincount(wave[wave >= 0], minlength=log.wave_count)
+    last_eligible = _last(track.eligible[part], wave, log.wave_count)
+    last_converged = _last(track.entered[part, STATES.index("Converged")], wave, log.wave_count)
+    verified = verified_at_promotion(log, counts)
+    parts = wave_parts(log, track, part)
+    rows = []
+    for index in range(log.wave_count):
+        opened_at = log.wave_opened_at.get(index, np.nan)
+        rows.append(
+            {
+                "rollout_id": log.rollout_id,
+                "channel": log.channel,
+                "wave": index,
+                "hosts": int(counts[index]),
+                "opened_at": opened_at,
+                "first_dispatch_at": log.first_dispatch_at.get(index, np.nan),
+                "eligible_at": last_eligible[index],
+                "converged_at": last_converged[index],
+                "eligible_per_h": _per_hour(int(counts[index]), last_eligible[index] - opened_at),
+                "converged_per_h": _per_hour(int(counts[index]), last_converged[index] - opened_at),
+                "deferred_at_promotion": log.deferred_at_promotion.get(index),
+                "verified_at_promotion": verified[index],
+                **{part: seconds[index] for part, seconds in parts.items()},
+            }
+        )
+    return rows
 
 
 def rollouts(recording: Recording, track: Tracks) -> pd.DataFrame:
@@ -360,4 +364,15 @@ def _per_hour(count: int, seconds: float) -> float:
 
 
 def _frame(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in types.items()})
+    # arrays, not Series, whose indices pandas would align column by column: half of what a small frame costs
+    return pd.DataFrame({name: _column([row[name] for row in rows], dtype) for name, dtype in types.items()})
+
+
+def _column(values: list[Any], dtype: str) -> Any:
+    match dtype:
+        case "str":
+            return pd.array(values, dtype="str")
+        case "Int64":
+            return pd.array(values, dtype="Int64")
+        case _:
+            return np.array(values, dtype=dtype)

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sim.model.recording import Recording, Stall
 from sim.reducer.records import STATES
-from sim.result.frames import waves
+from sim.result.frames import wave_rows
 from sim.result.keys import PARTS, QUANTILES, REJECTED
 from sim.result.measures import exposure
 from sim.result.tracks import Floats, Tracks
@@ -18,7 +17,6 @@ from sim.result.tracks import Floats, Tracks
 
 def summary(recording: Recording, track: Tracks) -> dict[str, Any]:
     """The summary of a run; times in seconds."""
-    by_rollout = dict(list(waves(recording, track).groupby("rollout_id", sort=False)))
     return {
         "scenario": recording.scenario,
         "seed": recording.seed,
@@ -34,15 +32,12 @@ def summary(recording: Recording, track: Tracks) -> dict[str, Any]:
             "host_steps": int(recording.host_steps),
             "rollout_steps": int(recording.rollout_steps),
         },
-        "rollouts": [
-            _rollout(recording, track, number, by_rollout[log.rollout_id])
-            for number, log in enumerate(recording.rollouts)
-        ],
+        "rollouts": [_rollout(recording, track, number) for number in range(len(recording.rollouts))],
         "load": _load(recording),
     }
 
 
-def _rollout(recording: Recording, track: Tracks, number: int, wave_rows: pd.DataFrame) -> dict[str, Any]:
+def _rollout(recording: Recording, track: Tracks, number: int) -> dict[str, Any]:
     log, rows = recording.rollouts[number], track.rows(number)
     counts = np.bincount(track.state[rows], minlength=len(STATES))
     return {
@@ -69,7 +64,7 @@ def _rollout(recording: Recording, track: Tracks, number: int, wave_rows: pd.Dat
                 "verified_at_promotion": _number(row["verified_at_promotion"]),
                 "parts": {part: float(row[part]) for part in PARTS},
             }
-            for row in wave_rows.to_dict("records")
+            for row in wave_rows(recording, track, number)
         ],
         "stalled": _stalled(log.stall),
         "exposure": exposure(recording, track, number),
