@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
 import yaml
 
@@ -301,7 +301,8 @@ def test_where_runs_did_not_get_there_the_running_estimate_is_a_median(found) ->
 
 def test_a_running_estimate_of_very_many_runs_is_told_at_some_of_them(found) -> None:
     one = found("always the same")
-    many = replace(one, table=pd.DataFrame({HOSTS: [float(value % 7) for value in range(5_000)]}))
+    replications = np.arange(5_000)
+    many = replace(one, columns={"replication": replications, HOSTS: (replications % 7).astype(float)})
     runs = many.running(HOSTS)["runs"]
     assert (len(runs), runs.iloc[0], runs.iloc[-1]) == (400, 1, 5_000)
     assert runs.is_monotonic_increasing

@@ -13,7 +13,7 @@ from sim.reducer.gates import GATES
 from sim.report.answers import answers
 from sim.result.bottleneck import bottleneck, held_by, most_time
 from sim.result.critical import Link
-from sim.result.measures import PARTS
+from sim.result.keys import PARTS
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
