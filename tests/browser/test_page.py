@@ -52,7 +52,18 @@ def test_sections_in_order_each_with_a_heading(visit, several) -> None:
 @pytest.mark.parametrize(("scenario", "parts"), [("quickstart", "dt, dd"), (None, "dt, dd.short")])
 def test_the_answers_are_on_the_first_screen(visit, report, several, scenario: str | None, parts: str) -> None:
     """Of the demo fleet in full; where there is more to say, the short answers are."""
-    page = visit(report(scenario).file if scenario else several.file, width=1280, height=800)
+    _on_the_first_screen(visit(report(scenario).file if scenario else several.file, width=1280, height=800), parts)
+
+
+@pytest.mark.parametrize("scenario", ["kernel-and-fault", "deferred-kernel"])
+def test_the_answers_of_a_comparison_are_on_the_first_screen(visit, report, scenario: str) -> None:
+    """In full: of the demo and of the study of the ordering rule."""
+    text = (SCENARIOS / f"{scenario}.yaml").read_text().replace("resolved: ", f"resolved: {SCENARIOS}/")
+    strict = text.replace("\nrules: {deferred: converged}", "") + "\nrules: {deferred: strict}\n"
+    _on_the_first_screen(visit(report(text, against=strict).file, width=1280, height=800), "dt, dd")
+
+
+def _on_the_first_screen(page: Page, parts: str) -> None:
     expect(page.locator("#answers dt")).to_have_count(5)
     told = page.locator(f"#answers :is({parts})")
     bottoms = {one.inner_text(): box["y"] + box["height"] for one in told.all() if (box := one.bounding_box())}
