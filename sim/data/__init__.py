@@ -7,10 +7,10 @@ saw of them: how the hosts behave, in the terms of a scenario.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sim.data.log import EventLog, LogError
+from sim.late import late
 
 if TYPE_CHECKING:
     from sim.data.calibrating import calibrate, observe
@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLog", "LogError", "Replayed", "calibrate", "logged", "observe", "replay", "result_of"]
 
-# what simulates and builds tables takes long to import, and a log can be read without
-_HOMES = {
-    "calibrate": "sim.data.calibrating",
-    "observe": "sim.data.calibrating",
-    "logged": "sim.data.export",
-    "Replayed": "sim.data.real",
-    "replay": "sim.data.real",
-    "result_of": "sim.data.real",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+# a log can be read without what simulates and builds tables
+__getattr__, __dir__ = late(
+    __name__,
+    {
+        "calibrate": "sim.data.calibrating",
+        "observe": "sim.data.calibrating",
+        "logged": "sim.data.export",
+        "Replayed": "sim.data.real",
+        "replay": "sim.data.real",
+        "result_of": "sim.data.real",
+    },
+)

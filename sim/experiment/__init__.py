@@ -7,8 +7,9 @@ Legal here: numpy, pandas, scipy, files (only in `store` and `baseline`), proces
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sim.late import late
 
 if TYPE_CHECKING:
     from sim.experiment.answer import Capacity
@@ -45,34 +46,25 @@ __all__ = [
     "validate",
 ]
 
-_HOMES = {
-    "Capacity": "answer",
-    "Baseline": "baseline",
-    "record": "baseline",
-    "compare": "comparing",
-    "Comparison": "comparison",
-    "ExperimentError": "errors",
-    "capacity": "finding",
-    "Progress": "progress",
-    "Check": "regression",
-    "check": "regression",
-    "Replications": "replicated",
-    "replicate": "replications",
-    "sweep": "sweeping",
-    "Sweep": "swept",
-    "validate": "validating",
-    "Validation": "validation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Looked up on first use: an experiment that has finished answers sooner than all of this is loaded."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"sim.experiment.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+# an experiment that has finished answers sooner than all of this is loaded
+__getattr__, __dir__ = late(
+    __name__,
+    {
+        "Capacity": "sim.experiment.answer",
+        "Baseline": "sim.experiment.baseline",
+        "record": "sim.experiment.baseline",
+        "compare": "sim.experiment.comparing",
+        "Comparison": "sim.experiment.comparison",
+        "ExperimentError": "sim.experiment.errors",
+        "capacity": "sim.experiment.finding",
+        "Progress": "sim.experiment.progress",
+        "Check": "sim.experiment.regression",
+        "check": "sim.experiment.regression",
+        "Replications": "sim.experiment.replicated",
+        "replicate": "sim.experiment.replications",
+        "sweep": "sim.experiment.sweeping",
+        "Sweep": "sim.experiment.swept",
+        "validate": "sim.experiment.validating",
+        "Validation": "sim.experiment.validation",
+    },
+)
