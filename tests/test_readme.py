@@ -388,8 +388,11 @@ def test_the_files_it_names_are_there() -> None:
 
 def test_packages_import_only_downward() -> None:
     house = packages()
+    for_all = {f"sim.{path.stem}" for path in (ROOT / "sim").glob("*.py") if path.stem != "__init__"}
+    for module in for_all:
+        assert {name.partition(".")[0] for name in imports(ROOT / f"{module.replace('.', '/')}.py")}.isdisjoint({"sim"})
     for place, package in enumerate(house):
-        allowed = {"sim", *(f"sim.{name}" for name in house[place:])}
+        allowed = {"sim", *for_all, *(f"sim.{name}" for name in house[place:])}
         for path in (ROOT / "sim" / package).glob("*.py"):
             for module in imports(path):
                 if module.partition(".")[0] == "sim":
