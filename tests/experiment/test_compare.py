@@ -43,6 +43,19 @@ def test_another_name_is_no_difference(load):
     assert compare(one, other, 2, workers=1).settings == {}
 
 
+def test_another_artifact_is_the_other_fleet(load, tmp_path):
+    generated = load(TWENTY_HOSTS).artifact()
+    (policy,) = generated.rollout_policies
+    sooner = replace(generated, rollout_policies={policy: replace(generated.rollout_policies[policy], waves=[])})
+    sides = []
+    for name, fleet in (("one", generated), ("other", sooner)):
+        (tmp_path / f"{name}.json").write_text(artifact_text(fleet))
+        sides.append(load({**TWENTY_HOSTS, "fleet": {"resolved": str(tmp_path / f"{name}.json")}}))
+    found = compare(*sides, 2, workers=1)
+    assert list(found.settings) == ["fleet.resolved"]
+    assert found.sentences[0].startswith("the other fleet ")
+
+
 def test_settings_that_do_not_matter_change_nothing(twenty_hosts):
     found = compare(twenty_hosts, n=3, b={"rules.deferred": "strict"}, workers=1)
     assert found.settings == {"rules.deferred": ("converged", "strict")}
