@@ -42,9 +42,12 @@ def scenario_files(
         source: the log, as a comment names it.
         resolved: the path of an artifact relative to that folder, in place of the log's fleet.
     """
-    beside = {} if resolved is not None else {f"{name}.fleet.json": artifact_text(fleet_of(seen))}
-    [fleet] = beside or [resolved or ""]
-    return {**beside, f"{name}.yaml": scenario_text(found, seen, name=name, source=source, resolved=fleet)}
+    files = {}
+    if resolved is None:
+        resolved = f"{name}.fleet.json"
+        files[resolved] = artifact_text(fleet_of(seen))
+    files[f"{name}.yaml"] = scenario_text(found, seen, name=name, source=source, resolved=resolved)
+    return files
 
 
 def fleet_of(seen: Seen) -> FleetArtifact:
