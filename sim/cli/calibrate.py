@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from sim.data.calibration import Calibration
     from sim.data.durations import Durations
     from sim.data.fitting import Fit
-    from sim.reducer.artifact import FleetArtifact
 
 HELP = """Make a scenario of a control plane's event log: its hosts behave as the log shows.
 
@@ -77,7 +77,7 @@ def calibrate(
         return
     if censored is not None:
         raise Refused("--censored goes with --column")
-    _log(source, output, beside, fleet, figures, as_json=as_json, quiet=quiet)
+    _log(source, output, fleet, figures, as_json=as_json, quiet=quiet)
 
 
 def _stem(output: Path) -> str:
@@ -96,7 +96,6 @@ def _check(path: Path, force: bool) -> None:
 def _log(
     source: Path,
     output: Path | None,
-    beside: Path | None,
     fleet: Path | None,
     figures: Path | None,
     *,
@@ -128,12 +127,10 @@ def _log(
         )
     found = fit_all(seen, artifact)
     if output is not None:
-        from sim.data.calibrated import fleet_of, scenario_text
+        from sim.data.calibrated import scenario_files
 
-        written = None if fleet is not None else fleet_of(seen)
-        resolved = beside.name if beside is not None else os.path.relpath(str(fleet), output.resolve().parent)
-        text = scenario_text(found, seen, name=_stem(output), source=source.name, resolved=resolved)
-        _write(output, text, beside, written)
+        given = None if fleet is None else os.path.relpath(str(fleet), output.resolve().parent)
+        _write(output, scenario_files(found, seen, _stem(output), source=source.name, resolved=given))
     if figures is not None:
         _draw(figures, found)
     if as_json:
@@ -144,20 +141,20 @@ def _log(
         say(f"wrote {output}; next: nixfleet-sim run {shlex.quote(str(output))}")
 
 
-def _write(output: Path, text: str, beside: Path | None, fleet: FleetArtifact | None) -> None:
-    """Write the scenario, and the fleet beside it; neither if they would not be read back."""
+def _write(output: Path, files: Mapping[str, str]) -> None:
+    """Write the scenario, the last of the files, and the fleet beside it; neither if they would not be read back."""
     from sim.scenario.loader import load
 
-    if beside is None or fleet is None:
-        load(output, text=text)
-    else:
-        from sim.scenario.write import artifact_text
-
-        content = artifact_text(fleet)
+    *fleet, (_, text) = files.items()
+    if fleet:
         with tempfile.TemporaryDirectory() as folder:
-            write_file(Path(folder) / beside.name, content)
+            for name, content in fleet:
+                write_file(Path(folder) / name, content)
             load(Path(folder) / output.name, text=text)
-        write_file(beside, content)
+    else:
+        load(output, text=text)
+    for name, content in fleet:
+        write_file(output.with_name(name), content)
     write_file(output, text)
 
 

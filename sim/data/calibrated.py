@@ -22,13 +22,32 @@ from sim.reducer.selectors import Selector
 from sim.result.words import duration
 from sim.scenario.schema import ControlPlane
 from sim.scenario.units import format_duration
-from sim.scenario.write import comment, one_line
+from sim.scenario.write import artifact_text, comment, one_line
 
 DAY = 86_400.0
 WEEK = 7 * DAY
 DEFAULT_SOAK = ControlPlane().default_soak
 SYSTEM = "x86_64-linux"
 """A log does not say what system a host has, and no rule asks."""
+
+
+def scenario_files(
+    found: Calibration, seen: Seen, name: str, *, source: str, resolved: str | None = None
+) -> dict[str, str]:
+    """The files to write into one folder, by name, the scenario last: `NAME.yaml` and, without `resolved`, the fleet
+    that the log shows, `NAME.fleet.json`.
+
+    Args:
+        name: what the scenario is called.
+        source: the log, as a comment names it.
+        resolved: the path of an artifact relative to that folder, in place of the log's fleet.
+    """
+    files = {}
+    if resolved is None:
+        resolved = f"{name}.fleet.json"
+        files[resolved] = artifact_text(fleet_of(seen))
+    files[f"{name}.yaml"] = scenario_text(found, seen, name=name, source=source, resolved=resolved)
+    return files
 
 
 def fleet_of(seen: Seen) -> FleetArtifact:

@@ -55,7 +55,8 @@ def called(found: Differences, name: str) -> str:
 
 def _named(path: str, value: Any) -> str:
     words = _CALLED.get((path, value)) if isinstance(value, str) else None
-    short, text = _SECTION.sub("", path), written(value)
+    # an artifact is told by its hash, which says nothing to anybody
+    short, text = "fleet" if path == "fleet.resolved" else _SECTION.sub("", path), written(value)
     return words or (f"{short}={text}" if len(text) <= _SHORT else f"the other {short}")
 
 

@@ -22,7 +22,7 @@ from scipy import stats
 
 import sim
 from sim.data import EventLog
-from sim.data.calibrated import fleet_of, scenario_text
+from sim.data.calibrated import fleet_of, scenario_files, scenario_text
 from sim.data.calibrating import calibrate, observe
 from sim.data.calibration import Calibration, Seen
 from sim.data.export import logged
@@ -440,10 +440,12 @@ def calibrated(path: Path, folder: Path, artifact: FleetArtifact | None = None) 
     """A calibration, and the scenario written of it."""
     seen = read(path)
     found = calibrate(seen, artifact)
-    (folder / "fleet.json").write_text(artifact_text(artifact or fleet_of(seen)))
-    text = scenario_text(found, seen, name="again", source=path.name, resolved="fleet.json")
-    (folder / "again.yaml").write_text(text)
-    return found, folder / "again.yaml", text
+    if artifact is not None:
+        (folder / "fleet.json").write_text(artifact_text(artifact))
+    files = scenario_files(found, seen, "again", source=path.name, resolved=None if artifact is None else "fleet.json")
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return found, folder / "again.yaml", files["again.yaml"]
 
 
 def test_a_known_run_is_got_back_and_runs(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sim.experiment import ExperimentError, Progress, compare
 from sim.experiment.estimates import AHEAD, LEAST
 from sim.experiment.pairs import paired
 from sim.scenario.loader import ScenarioError
+from sim.scenario.write import artifact_text
 from tests.experiment.conftest import ONE_HOST, TIME, TWENTY_HOSTS
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,17 @@ def test_a_scenario_against_itself_differs_by_exactly_nothing(twenty_hosts):
 def test_another_name_is_no_difference(load):
     one, other = load(TWENTY_HOSTS), load({**TWENTY_HOSTS, "name": "other", "description": "the same"})
     assert compare(one, other, 2, workers=1).settings == {}
+
+
+def test_another_artifact_is_the_other_fleet(load, tmp_path):
+    sides = []
+    for soak in ("10m", "20m"):
+        fleet = load(TWENTY_HOSTS, fleet__generate__policies__p__waves__1__soak=soak).artifact()
+        (tmp_path / f"{soak}.fleet.json").write_text(artifact_text(fleet))
+        sides.append(load({**TWENTY_HOSTS, "fleet": {"resolved": f"{soak}.fleet.json"}}))
+    found = compare(*sides, 2, metrics=["rollouts.stable.time_to_converged_s.p100"], workers=1)
+    assert list(found.settings) == ["fleet.resolved"]
+    assert found.sentences[0].startswith("the other fleet makes ")
 
 
 def test_settings_that_do_not_matter_change_nothing(twenty_hosts):

@@ -20,7 +20,8 @@ from notebooks.strip import main, stripped
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-ALLOWED = ("sim", "sim.experiment", "sim.plot", "sim.result", "numpy", "pandas", "matplotlib", "matplotlib.pyplot")
+ALLOWED = ("sim", "sim.data", "sim.experiment", "sim.plot", "sim.result")
+ALLOWED += ("numpy", "pandas", "matplotlib", "matplotlib.pyplot", "json", "pathlib", "tempfile")
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
