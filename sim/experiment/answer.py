@@ -157,7 +157,7 @@ class Capacity:
     @property
     def enough(self) -> str:
         """How many runs there are, and why not more."""
-        runs = f"{counted(len(self.table), 'run')} of {counted(len(self.tried), 'value')}"
+        runs = f"{counted(self.runs, 'run')} of {counted(len(self.tried), 'value')}"
         return f"{runs}, seed {self.scenario.seed}: {self._why()}"
 
     @property

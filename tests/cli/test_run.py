@@ -177,7 +177,7 @@ def test_many_rollouts(cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("columns", ["20", "60", "300"])
 def test_host_names_are_never_broken(cli, tmp_path: Path, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    name = "a-very-long-host-name-with-many-hyphens.of-some-place.example.org-{index}"
+    name = "a-very-long-host-name-with-hyphens.of-some-place.example.org-{index}"
     fleet = {
         "generate": {
             "channels": {"c": {"hosts": 4, "policy": "p", "name": name}},

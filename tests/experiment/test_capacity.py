@@ -218,7 +218,7 @@ import sim
 from sim.experiment import capacity
 
 def progress(so_far):
-    if so_far.done == so_far.known + 250:
+    if so_far.done == so_far.known + 700:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":

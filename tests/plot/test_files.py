@@ -25,7 +25,6 @@ def figures(result) -> list:
         plot.converged_share(result, against=result),
         plot.blocked_by_gate(result),
         plot.control_plane_load(result),
-        plot.timeline(result, result.hosts["host"].iloc[0]),
     ]
 
 
