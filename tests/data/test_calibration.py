@@ -33,6 +33,7 @@ from sim.data.likeliest import intervals, likeliest
 from sim.data.outcomes import Outcome, Span, durations, share
 from sim.data.probing import ProbeSeen, Stretch, Window, behaviour, beyond, missed
 from sim.data.rows import GateDecision, OpenRollout, QueueDispatch, Row
+from sim.data.told import described
 from sim.reducer.artifact import Channel, FleetArtifact, Host, RolloutPolicy
 from sim.reducer.events import HostJoined
 from sim.reducer.payloads import (
@@ -286,6 +287,14 @@ def test_waves_and_soaks_are_those_of_the_opening() -> None:
     ]
     seen = observe(log).openings
     assert (seen.soak_from(), seen.soaks()) == ("activation", {"a": {0: 300}})
+
+
+def test_one_host_is_one_host(tmp_path: Path, scenario_of: Any) -> None:
+    fleet = {"generate": {"channels": {"a": {"hosts": 1, "policy": "p"}}, "policies": {"p": {}}}}
+    logged(scenario_of({"name": "one", "fleet": fleet}), tmp_path / "log.db")
+    with EventLog(tmp_path / "log.db") as log:
+        found = calibrate(observe(log.rows()))
+    assert described(found).splitlines()[0].endswith(", 1 host")
 
 
 def test_soaks_from_the_activation_are_told_from_none(tmp_path: Path, scenario_of: Any) -> None:
