@@ -154,6 +154,8 @@ def check(
     for option, file in files.items():
         if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
             raise Refused(f"{option} {file}: expected a file in a directory that is there")
+        if file is not None and file.resolve() == baseline.resolve():
+            raise Refused(f"{option} {file}: is the baseline, and would be lost; give another name")
     check_page(report, "--report")
     import sim.experiment
     from sim.experiment.store import replace_file

@@ -68,6 +68,7 @@ def calibrate(
     for path in (output, beside):
         if path is not None:
             _check(path, force)
+            _check_apart(path, source, fleet)
     if figures is not None and figures.exists() and not figures.is_dir():
         raise Refused(f"{figures}: is there and is no directory", "give the name of a directory")
     if column is not None:
@@ -88,6 +89,12 @@ def _check(path: Path, force: bool) -> None:
     if os.path.lexists(path) and path.is_file() and not force:
         raise Refused(f"{path}: is there already", "give another name, or --force to replace it")
     check_file(path)
+
+
+def _check_apart(path: Path, *sources: Path | None) -> None:
+    """--force replaces what was written before, never what is read: a log is there only once."""
+    if any(one is not None and path.resolve() == one.resolve() for one in sources):
+        raise Refused(f"{path}: is what is read here, and would be lost", "give another name")
 
 
 # -- a log

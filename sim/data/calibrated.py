@@ -19,7 +19,7 @@ from sim.data.worded import law, probability, provenance, time
 from sim.reducer.artifact import SCHEMA_VERSION, Budget, Channel, FleetArtifact, Host, PolicyWave, RolloutPolicy, Wave
 from sim.reducer.gates import DISRUPTION_BUDGET
 from sim.reducer.selectors import Selector
-from sim.result.words import duration
+from sim.result.words import counted, duration
 from sim.scenario.schema import ControlPlane
 from sim.scenario.units import format_duration
 from sim.scenario.write import artifact_text, comment, one_line
@@ -106,7 +106,8 @@ def scenario_text(found: Calibration, seen: Seen, *, name: str, source: str, res
         resolved: the artifact's path relative to the scenario.
     """
     until = max(WEEK, DAY * ceil(found.seconds / DAY))
-    said = f"calibrated from {source}: {found.rows:,} rows over {duration(found.seconds)}, {found.hosts:,} hosts"
+    rows, hosts = counted(found.rows, "row"), counted(found.hosts, "host")
+    said = f"calibrated from {source}: {rows} over {duration(found.seconds)}, {hosts}"
     lines = [
         comment(said),
         "# Intervals are of 95 %. Laws are chosen by AIC and refused where the p value of an Anderson-Darling test is",

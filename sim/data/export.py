@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from sim.data.log import LogError, Simulation
 from sim.data.recorder import AuditLog
-from sim.data.times import nanoseconds, rfc3339
+from sim.data.times import nanoseconds, rfc3339, to_nanoseconds
 from sim.data.writer import new_log
 from sim.model.run import Progress
 from sim.model.run import run as simulate
 from sim.result.result import Result
+from sim.scenario.units import LONGEST
 from sim.scenario.write import bundle
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 START = "2026-01-05T00:00:00Z"
 """The date of t = 0 where none is given: a Monday, at midnight."""
+LATEST = 2 * LONGEST
+"""No time in a log is later (s): a soak that begins at the end of the longest run."""
 
 
 def logged(
@@ -49,12 +52,16 @@ def logged(
         reducer: makes the steps in place of the project's own, as in `sim.run`.
 
     Raises:
-        LogError: `start` is no time, or the log cannot be written there.
+        LogError: `start` is no time or too late a one, or the log cannot be written there.
     """
     try:
         began = nanoseconds(start)
     except ValueError as error:
         raise LogError(f"the start of the log: {error}") from error
+    try:
+        rfc3339(began + to_nanoseconds(LATEST))
+    except ValueError:
+        raise LogError("the start of the log: so late that a time in it could lie beyond the year 9999") from None
     seed = scenario.seed if seed is None else seed
     with new_log(path, began) as log:
 

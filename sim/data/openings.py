@@ -3,7 +3,8 @@
 - The hosts of a rollout, their channel and their waves are in the rows of its opening (spec page 7).
 - A soak is `soak_due_at` of a dispatch less the rollout's opening; where these differ within a wave and the times since
   the dispatch do not, the soak begins at the dispatch (`rules.soak_from`). Without `soak_due_at` it begins at the
-  activation, and is what passed from there to the soonest `Converged` of the wave.
+  activation, and is what passed from there to the soonest `Converged` of the wave. The planner then writes the time of
+  its pass (spec page 3), as it would for soaks of nothing; those are told apart by hosts that take a minute and more.
 - The network delay of a host is the least time between an event and its row, of events whose payload has the time at
   which they were sent (`startedAt`, `observedAt`, `declaredAt`, `convergedAt`). It has the difference of the two clocks
   in it.
@@ -27,6 +28,8 @@ from sim.reducer.payloads import (
     ProbeTopologyDeclared,
 )
 
+MINUTE = 60.0
+"""The shortest soak that a policy declares, but for none (s): it is told in minutes."""
 PASSES = 12
 """Passes from which the control plane's clock is told."""
 CLOCK = 0.05
@@ -144,12 +147,17 @@ class Openings:
         return found
 
     def soak_from(self) -> str | None:
-        """From when a soak counts: `open`, `dispatch` or `activation`; None where no dispatch tells."""
+        """From when a soak counts: `open`, `dispatch` or `activation`; None where no dispatch tells. Without soaks it
+        makes no difference, and is `dispatch`."""
         dispatched = [(one.at, at, due) for one in self.rollouts.values() for at, due in one.due.values()]
         if not dispatched:
             return None
         if all(due is None for _, _, due in dispatched):
             return "activation"
+        if all(due is None or abs(due - at) < 1.0 for _, at, due in dispatched):
+            if any(soak >= MINUTE for one in self.rollouts.values() for soak in one.soaked.values()):
+                return "activation"
+            return "dispatch"  # a soak of nothing, which counted from the opening would look like the wait for a wave
         since_opening, since_dispatch = self._spread(False), self._spread(True)
         return "dispatch" if since_dispatch < since_opening else "open"
 

@@ -91,7 +91,8 @@ def _recording(log: EventLog, rebuilder: Rebuilder, scenario: Scenario | None) -
     if log.simulation is not None:
         assert scenario is not None
         about |= {"scenario": scenario.name, "seed": log.simulation.seed, "replication": log.simulation.replication}
-        ended_at = log.simulation.ended_at
+        if "file" not in log.problems.counts:  # nobody knows what came after the last row of a file that is cut off
+            ended_at = log.simulation.ended_at
     elif scenario is not None:
         about["seed"] = scenario.seed
     return rebuilder.recording(about, ended_at)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sim.data.calibration import Calibration
 from sim.data.fitting import Fit
 from sim.data.worded import goodness, parameters, probability
-from sim.result.words import duration
+from sim.result.words import counted, duration
 
 
 def described(found: Calibration) -> str:
     """Tables of the fits and the probabilities, the groups that differ, the defaults that are left, what is unknown."""
-    lines = [f"{found.rows:,} rows over {duration(found.seconds)}, {found.hosts:,} hosts"]
+    lines = [f"{counted(found.rows, 'row')} over {duration(found.seconds)}, {counted(found.hosts, 'host')}"]
     if found.fits:
         lines += ["", *columns([FIT_HEADS, *(fit_row(name, fit) for name, fit in found.fits.items())])]
     if found.shares:

@@ -167,6 +167,10 @@ def test_wrong_input(cli, small: Path, baseline: Path, tmp_path: Path) -> None:
     assert "both print" in refused("check", baseline, "--json", "--markdown")
     assert "expected a file in a directory that is there" in refused("check", baseline, "--junit", tmp_path)
     assert "expected a file" in refused("check", baseline, "--markdown", tmp_path / "there" / "c.md")
+    before = baseline.read_bytes()
+    for option in ("--markdown", "--junit"):
+        assert "is the baseline, and would be lost" in refused("check", baseline, option, baseline)
+    assert baseline.read_bytes() == before
     assert "did you mean 'deferred'?" in refused("check", baseline, "--set", "rules.defered=strict")
     assert "-n" in refused("record", tmp_path / "b.json", small, "-n", 1)
     small.unlink()

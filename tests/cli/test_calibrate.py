@@ -97,6 +97,21 @@ def test_nothing_is_overwritten_unless_asked(cli, log: Path, tmp_path: Path) -> 
     assert path.read_text() != "old"
 
 
+def test_what_is_read_is_never_replaced(cli, log: Path, tmp_path: Path) -> None:
+    """Not even with --force, nor under another name of the file."""
+    mine, other = tmp_path / "mine.db", tmp_path / "other.db"
+    mine.write_bytes(log.read_bytes())
+    other.symlink_to(mine)
+    fleet = tmp_path / "real.fleet.json"
+    assert cli("calibrate", mine, "-o", tmp_path / "real.yaml").code == 0
+    before = mine.read_bytes(), fleet.read_bytes()
+    for output, given in ((mine, ()), (other, ()), (fleet, ("--fleet", fleet))):
+        code, out, err = cli("calibrate", mine, "-o", output, "--force", *given)
+        assert (code, out) == (2, "")
+        assert err == f"Error: {output}: is what is read here, and would be lost\n  give another name\n"
+    assert (mine.read_bytes(), fleet.read_bytes()) == before
+
+
 def test_a_table_becomes_a_law(cli, table: Path, tmp_path: Path) -> None:
     code, out, err = cli(
         "calibrate", table, "--column", "waited", "--censored", "open", "--unit", "h", "--figures", tmp_path

@@ -33,6 +33,7 @@ from sim.data.likeliest import intervals, likeliest
 from sim.data.outcomes import Outcome, Span, durations, share
 from sim.data.probing import ProbeSeen, Stretch, Window, behaviour, beyond, missed
 from sim.data.rows import GateDecision, OpenRollout, QueueDispatch, Row
+from sim.data.told import described
 from sim.reducer.artifact import Channel, FleetArtifact, Host, RolloutPolicy
 from sim.reducer.events import HostJoined
 from sim.reducer.payloads import (
@@ -286,6 +287,37 @@ def test_waves_and_soaks_are_those_of_the_opening() -> None:
     ]
     seen = observe(log).openings
     assert (seen.soak_from(), seen.soaks()) == ("activation", {"a": {0: 300}})
+
+
+def test_one_host_is_one_host(tmp_path: Path, scenario_of: Any) -> None:
+    fleet = {"generate": {"channels": {"a": {"hosts": 1, "policy": "p"}}, "policies": {"p": {}}}}
+    logged(scenario_of({"name": "one", "fleet": fleet}), tmp_path / "log.db")
+    with EventLog(tmp_path / "log.db") as log:
+        found = calibrate(observe(log.rows()))
+    assert described(found).splitlines()[0].endswith(", 1 host")
+
+
+def test_soaks_from_the_activation_are_told_from_none(tmp_path: Path, scenario_of: Any) -> None:
+    """In both logs each dispatch has the time of its pass as `soak_due_at` (spec page 3). Activations take 60 s, the
+    agents tick every 5 s: a soak of 600 s is seen as 600 s to 605 s and 2 messages of 50 ms."""
+    waves = [{"percent": 50, "soak": "10m"}, {"percent": 100, "soak": "10m"}]
+    data = {
+        "name": "soaks",
+        "fleet": {"generate": {"channels": {"a": {"hosts": 6, "policy": "p"}}, "policies": {"p": {"waves": waves}}}},
+        "hosts": {"default": {"activation": "60s"}},
+        "rules": {"soak_from": "activation"},
+    }
+    logged(scenario_of(data), tmp_path / "log.db")
+    with EventLog(tmp_path / "log.db") as log:
+        seen = observe(log.rows()).openings
+    assert seen.soak_from() == "activation"
+    assert sorted(seen.soaks()["a"]) == [0, 1]
+    assert all(600 <= soak <= 605.1 for soak in seen.soaks()["a"].values())
+    for wave in waves:
+        wave["soak"] = "0s"
+    logged(scenario_of(data), tmp_path / "log.db")
+    with EventLog(tmp_path / "log.db") as log:
+        assert set(observe(log.rows()).openings.soaks()["a"].values()) == {0}
 
 
 def test_the_fleet_of_a_log() -> None:

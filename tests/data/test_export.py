@@ -228,3 +228,5 @@ def test_what_is_no_log_of_ours_is_not_overwritten(tmp_path: Path, scenario_of: 
         logged(scenario_of(TINY), tmp_path / "nowhere" / "log.db")
     with pytest.raises(LogError, match="the start of the log: expected a time such as"):
         logged(scenario_of(TINY), tmp_path / "log.db", start="2026-01-05")
+    with pytest.raises(LogError, match="the start of the log: so late that a time in it could lie beyond the year"):
+        logged(scenario_of(TINY), tmp_path / "log.db", start="9999-12-31T23:59:30Z")

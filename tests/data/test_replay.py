@@ -354,6 +354,27 @@ def test_damage_of_any_kind_is_no_crash(tmp_path: Path, scenario_of: Any, cut: b
     assert used > 0
 
 
+def test_a_file_that_was_cut_off_ends_with_its_last_row(tmp_path: Path, scenario_of: Any) -> None:
+    """The end of the run, 120 s, is written in the file, too; between its last row and that it cannot say anything."""
+    logged(scenario_of(TINY), tmp_path / "log.db", every_pass=True)
+    content = (tmp_path / "log.db").read_bytes()
+    ends = set()
+    for kept in range(len(content) // 4096):
+        (tmp_path / "cut.db").write_bytes(content[: 4096 * kept])
+        try:
+            found = replay(tmp_path / "cut.db")
+        except LogError:
+            continue
+        with EventLog(tmp_path / "cut.db") as log:
+            last = max(row.at for row in log.rows())
+            simulated, lost = log.simulation is not None, "file" in log.problems.counts
+        assert found.result is not None
+        if lost:
+            assert found.result.summary["ended_at_s"] == last
+            ends.add((simulated, last))
+    assert any(simulated and last < 120 for simulated, last in ends)
+
+
 def test_a_clock_that_was_not_set_yet_does_not_stretch_a_log(tmp_path: Path) -> None:
     """The first row says 1970, another 9999: both are ten years and more from the rest."""
     path = real_log(tmp_path / "fleet.db")
