@@ -179,12 +179,19 @@ def _match(groups: Sequence[Group], hosts: set[str], declared: set[str]) -> dict
 
 
 def _unchanged(found: Calibration, seen: Seen) -> None:
-    """The share of hosts that ran a release before it was sent to them, where there were any."""
+    """The share of hosts that ran a release before it was sent to them, where there were any.
+
+    It is one of those that ran the channel's release before it: a host that had not got so far does not run what a
+    release left as it was.
+    """
     by_ref: dict[str, list[int]] = {}
+    before: dict[str, set[str]] = {}
     for rollout, opening in seen.openings.rollouts.items():
+        could = before.get(opening.channel, set(opening.hosts)) & set(opening.hosts)
+        before[opening.channel] = seen.outcomes.took.get(rollout, set())
         counts = by_ref.setdefault(opening.ref, [0, 0])
-        counts[0] += min(seen.outcomes.unchanged.get(rollout, 0), len(opening.hosts))
-        counts[1] += len(opening.hosts)
+        counts[0] += min(seen.outcomes.unchanged.get(rollout, 0), len(could))
+        counts[1] += len(could)
     for ref, (hits, hosts) in by_ref.items():
         if hits:
             found.shares[f"releases.{ref}.unchanged"] = Share(hits, hosts)

@@ -95,6 +95,8 @@ class Outcomes:
         """Activations of which the host told late, so that its own times count."""
         self.unchanged: dict[str, int] = {}
         """Hosts by rollout that ran the target before it was sent to them."""
+        self.took: dict[str, set[str]] = {}
+        """The hosts by rollout that ran its target and were not rolled back."""
         self.policies: dict[str, HealthPolicy] = {}
         """What a rollout was seen to do about a failure."""
         self.stuck = 0
@@ -134,12 +136,14 @@ class Outcomes:
                     track.state, track.failed, track.policy = "Failed", row.at, policy
             case RollbackComplete():
                 self.policies[rollout] = "rollback-and-halt"
+                self.took.get(rollout, set()).discard(host)
                 if track is not None and track.failed is not None:
                     self.rollbacks.append(Span(host, row.at - track.failed, True))
                     self.rollback_failures.append(Outcome(host, False))
                     track.failed = None
 
     def _completed(self, at: float, host: str, rollout: str, track: _Track | None, closure: str) -> None:
+        self.took.setdefault(rollout, set()).add(host)
         rebooted = track is not None and track.state == "Deferred"
         if track is not None and not rebooted and (track.started is None or track.ran == closure):
             track.started = None

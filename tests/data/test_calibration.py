@@ -275,6 +275,30 @@ def opening(rollout: str, at: float, waves: dict[str, int], due: dict[str, tuple
     return made
 
 
+def test_only_a_host_that_ran_the_release_before_can_be_left_as_it_was() -> None:
+    """Of four hosts three run the first release, of which one goes back; of the two left one has the second already:
+    1 of 2. All four could have had the first."""
+    waves = {"h": 0, "i": 0, "j": 0, "k": 0}
+    taken = [
+        row
+        for at, host in enumerate("hij", 31)
+        for row in (
+            (at, "a@1", host, ack(at)),
+            (at, "a@1", host, started(at)),
+            (at + 9, "a@1", host, completed(at + 9)),
+        )
+    ]
+    back = (50, "a@1", "j", RollbackComplete(9, "old", 0, 50))
+    already = [(101, "a@2", "h", DispatchAck(1, "", 101)), (101, "a@2", "h", completed(101))]
+    seen = observe(
+        [*opening("a@1", 30, waves, {}), *rows(*taken, back), *opening("a@2", 100, waves, {}), *rows(*already)]
+    )
+    shares = calibrate(seen).shares
+    assert {name: share for name, share in shares.items() if "unchanged" in name} == {
+        "releases.2.unchanged": Share(1, 2)
+    }
+
+
 def test_waves_and_soaks_are_those_of_the_opening() -> None:
     waves = {"h": 0, "i": 1, "j": 1}
     seen = observe(opening("a@1", 30, waves, {"h": (30, 630), "i": (700, 1230), "j": (760, 1230)})).openings
