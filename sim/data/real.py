@@ -66,6 +66,8 @@ def replay(
                 take(row)
         compared.finish()
         if not compared.rows:
+            if not log.problems.counts:
+                raise LogError(f"{path}: its table event_log holds no row: nothing has rolled out")
             raise LogError(f"{path}: not one of its rows can be used\n" + "\n".join(log.problems.lines()))
         ignored = {kind: log.counts[kind] for kind in IGNORED if kind in log.counts}
         compared.skipped.update({**log.problems.counts, **ignored})

@@ -201,6 +201,8 @@ def test_a_log_without_a_row_that_can_be_used_is_refused(tmp_path: Path) -> None
     path = log_of(tmp_path / "log.db", [(1, "2026-03-01T12:00:00Z", "h", "a@1", "agent_event", "?")])
     with pytest.raises(LogError, match="not one of its rows can be used\npayload: 1"):
         replay(path)
+    with pytest.raises(LogError, match="event_log holds no row"):
+        replay(log_of(tmp_path / "empty.db", []))
 
 
 # -- a real log
