@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from sim.data.calibration import Calibration, Seen
 from sim.reducer.artifact import FleetArtifact
 from sim.reducer.gates import CHANNEL_EDGES, DISRUPTION_BUDGET, HOST_EDGE, UNSTAGED
+from sim.result.words import counted
 
 
 def untold(seen: Seen, found: Calibration, artifact: FleetArtifact | None) -> Iterator[str]:
     """What no log tells, or this one does not; a sentence each, beginning with the setting that it is of."""
+    yield "rules: only soak_from shows in a log; where others are not the defaults, as deferred may be strict, set them"
     yield "online: an idle host that is offline looks like one that is not; times of hosts that were are too long"
     if seen.probing.caught_up:
         yield f"online: {seen.probing.caught_up:,} probe results came late, together: some hosts were offline"
     if seen.outcomes.late:
         yield f"activation: {seen.outcomes.late:,} were told of late, by hosts that were offline: by their own clocks"
     if seen.outcomes.at_once:
-        yield f"activation: {seen.outcomes.at_once:,} took no time and are left out: of hosts that were offline"
+        left_out = counted(seen.outcomes.at_once, "duration")
+        yield f"activation: {left_out} of 0s left out, as hosts that were offline tell both ends at once"
     if any(name.startswith("reboot") for name in found.fits):
         taken = "has been taken off the wait" if found.boot else "is 0s, as some were back sooner than after 60s"
         yield f"boot: a log has the wait and the boot together; the boot {taken}"
