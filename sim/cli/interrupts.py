@@ -42,7 +42,10 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._watching and not self.asked:
-            self.asked = True
-        elif callable(self._before):
+        again, self.asked = self.asked, True
+        if self._watching and not again:
+            return
+        if callable(self._before):
+            # a library that is being imported may take what this raises for a failure of its own, and go on: the next
+            # look then finds that it was asked for
             self._before(number, frame)

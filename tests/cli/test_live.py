@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.cli.interrupts import Interrupts
 from sim.result import read
 from tests.cli.test_watch import COMMANDS, QUICK, SO_FAR
 
@@ -213,6 +215,21 @@ def test_replicate_ends_at_once_in_the_middle_of_its_first_run(start, long: Path
     code, seen, out = run.end()
     assert (code, out) == (130, "")
     assert "Traceback" not in seen
+
+
+def test_ctrl_c_that_an_import_swallows_is_heard_at_the_next_look() -> None:
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(130)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        with Interrupts() as interrupts:
+            with contextlib.suppress(SystemExit):
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                interrupts.look()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
