@@ -62,8 +62,9 @@ class Terminal:
     def end(self) -> tuple[int, str, str]:
         """Exit code, what the terminal got, what the pipe got."""
         self.read()
-        out = self.process.stdout.read().decode() if self.process.stdout else ""
-        return self.process.wait(PATIENCE), self.seen.decode(), out
+        # a command that goes on after Ctrl-C would never close its pipe
+        out, _ = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, self.seen.decode(), (out or b"").decode()
 
     def close(self) -> None:
         if self.process.poll() is None:
