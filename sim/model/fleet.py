@@ -54,6 +54,11 @@ class Fleet:
         self._drawn: dict[tuple[str, str], list[float]] = {}
         self.settings, self.setting_of = self._resolve_settings()
         self._members = [np.flatnonzero(self.setting_of == group) for group in range(len(self.settings))]
+        self.carriers = [
+            np.array(self.matching(probe.match.to_selector() if probe.match else None), dtype=bool)
+            for probe in scenario.probes
+        ]
+        """By declared probe and host number, whether the host has it."""
         self.probes = self._resolve_probes()
 
     def matching(self, selector: Selector | None) -> list[bool]:
@@ -76,17 +81,15 @@ class Fleet:
         return settings, group
 
     def _resolve_probes(self) -> list[tuple[Probe, ...]]:
-        declared = [
-            (probe, self.matching(probe.match.to_selector() if probe.match else None)) for probe in self.scenario.probes
-        ]
-        if all(all(matched) for _, matched in declared):
-            return [tuple(probe for probe, _ in declared)] * len(self.names)
+        declared = self.scenario.probes
+        if all(matched.all() for matched in self.carriers):
+            return [tuple(declared)] * len(self.names)
         shared: dict[tuple[bool, ...], tuple[Probe, ...]] = {}
         columns: list[tuple[Probe, ...]] = []
-        for flags in zip(*(matched for _, matched in declared), strict=True):
+        for flags in zip(*(matched.tolist() for matched in self.carriers), strict=True):
             probes = shared.get(flags)
             if probes is None:
-                probes = shared[flags] = tuple(p for (p, _), flag in zip(declared, flags, strict=True) if flag)
+                probes = shared[flags] = tuple(p for p, flag in zip(declared, flags, strict=True) if flag)
             columns.append(probes)
         return columns
 

@@ -30,6 +30,7 @@ class Luck:
         self._first_stays: dict[tuple[str, str, int], tuple[list[bool], list[float]]] = {}
         self._streams: dict[tuple[str, str, str], int] = {}
         self._columns: dict[tuple[str, str, str, int], list[float]] = {}
+        self._first_flakes: dict[tuple[str, str], NDArray[np.float64]] = {}
 
     def uniform(self, purpose: str, host: int, ref: str = "", probe: str = "", n: int = 0) -> float:
         """The uniform number of one host, in (0, 1)."""
@@ -64,6 +65,24 @@ class Luck:
             stay = np.where(up, spec.up.quantile(length), spec.down.quantile(length))
             # the stay that is used is the product: that, not its factors, is rounded to the grid of times
             found = self._first_stays[key] = (up.tolist(), quantize(stay * share).tolist())
+        return found
+
+    def first_flakes(self, ref: str, probe: str, probability: float) -> NDArray[np.float64]:
+        """For every host, the number of the first run of a probe in a release that fails by itself (see `Flakes`)."""
+        key = (ref, probe)
+        found = self._first_flakes.get(key)
+        if found is None:
+            u = self.uniforms("flake", ref, probe)
+            if probability < 1.0:
+                rate = log1p(-probability)
+                gaps = np.log1p(-u) / rate
+                # numpy's logarithm can differ from `math`'s in the last bit: next to an integer that one decides
+                for near in np.flatnonzero(np.abs(gaps - np.rint(gaps)) <= 1e-12 * gaps):
+                    gaps[near] = log1p(-u[near]) / rate
+                found = 1.0 + np.floor(gaps)
+            else:
+                found = np.ones(len(u))
+            self._first_flakes[key] = found
         return found
 
     def _stream(self, purpose: str, ref: str, probe: str) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from sim.model.fleet import Fleet
 from sim.model.luck import Flakes, Stays
 from sim.model.schedule import Schedule
 from sim.reducer.records import HostRecord
@@ -78,6 +81,31 @@ def passes_until(runs: ProbeRuns, base: float, until: float, period: float) -> b
         stay = service.stay_at(base)
         return service.is_up(stay) and service.bound(stay) > until
     return True
+
+
+def flakeless(fleet: Fleet, ref: str, period: float) -> list[float]:
+    """For every host, for less than how many seconds from its first run in a release surely no run of its probes
+    flakes, with a reset every `period` (s); see `passes_until`."""
+    least = np.full(len(fleet.names), np.inf)
+    for probe, carriers in zip(fleet.scenario.probes, fleet.carriers, strict=True):
+        if probe.flake > 0.0 and probe.mode != "disabled":
+            runs_a_second = 1.0 / max(probe.interval, SHORTEST) + 1.0 / period
+            passing = (fleet.luck.first_flakes(ref, probe.name, probe.flake) - 3.0) / runs_a_second
+            np.minimum(least, passing, out=least, where=carriers)
+    seconds: list[float] = least.tolist()
+    return seconds
+
+
+def up_from_the_start(fleet: Fleet, *, begin_up: bool) -> list[float]:
+    """For every host, until when (s) the services behind all of its probes are up for the first time; 0 where one
+    begins down."""
+    least = np.full(len(fleet.names), np.inf)
+    for probe, carriers in zip(fleet.scenario.probes, fleet.carriers, strict=True):
+        if probe.outage is not None and probe.mode != "disabled":
+            up, end = fleet.luck.first_stays("outage", probe.outage, probe.name, begin_up=begin_up)
+            np.minimum(least, np.where(up, end, 0.0), out=least, where=carriers)
+    seconds: list[float] = least.tolist()
+    return seconds
 
 
 def next_change(schedule: Schedule, runs: ProbeRuns, until: float) -> tuple[int, float] | None:

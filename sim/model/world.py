@@ -4,6 +4,7 @@ which the end of a run is seen."""
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from sim.model.clock import Clock
@@ -12,7 +13,7 @@ from sim.model.fleet import Fleet
 from sim.model.host import Host
 from sim.model.load import Tally
 from sim.model.luck import Flakes, Stays
-from sim.model.probes import ProbeRuns
+from sim.model.probes import ProbeRuns, flakeless, up_from_the_start
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.switches import switches_touch_records
@@ -99,6 +100,7 @@ class World:
         self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
         """By rollout and host number."""
         self._services: dict[tuple[int, str], Stays] = {}
+        self._flakeless: dict[str, list[float]] = {}
         self.host_steps = 0
         self.rollout_steps = 0
         self.last_change = 0.0
@@ -127,10 +129,7 @@ class World:
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
         service = flakes = defect_at = None
         if probe.outage is not None:
-            key = (number, probe.name)
-            service = self._services.get(key)
-            if service is None:
-                service = self._services[key] = self.stays("outage", number, probe.outage, probe.name)
+            service = self._service(number, probe, probe.outage)
         if probe.flake > 0.0:
 
             def draw(n: int) -> float:
@@ -144,6 +143,40 @@ class World:
                 onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
                 defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
+
+    def _service(self, host: int, probe: Probe, outage: Alternating) -> Stays:
+        """What one host's probe looks at, the same in all rollouts."""
+        key = (host, probe.name)
+        service = self._services.get(key)
+        if service is None:
+            service = self._services[key] = self.stays("outage", host, outage, probe.name)
+        return service
+
+    @cached_property
+    def _up_from_the_start(self) -> list[float]:
+        return up_from_the_start(self.fleet, begin_up=self.settings.phases == "zero")
+
+    def surely_passes(self, host: Host, rollout: Rollout, base: float, until: float) -> bool:
+        """Whether surely no run of the host's probes in this rollout fails from `base` to `until` (s), both included.
+
+        For a host that made no run in this rollout before `base`: told without its `ProbeRuns`, of which this makes
+        none. False says that one may fail, not that it does.
+        """
+        number = host.number
+        passing = self._flakeless.get(rollout.ref)
+        if passing is None:
+            passing = self._flakeless[rollout.ref] = flakeless(self.fleet, rollout.ref, self.settings.heartbeat)
+        if until - base >= passing[number] or number in rollout.release.bad:
+            return False
+        if until < self._up_from_the_start[number]:
+            return True
+        for probe in host.probes:
+            if probe.outage is not None and probe.mode != "disabled":
+                service = self._service(number, probe, probe.outage)
+                stay = service.stay_at(base)
+                if not service.is_up(stay) or service.bound(stay) <= until:
+                    return False
+        return True
 
     def quiet(self) -> bool:
         """Whether nothing scheduled can change a state any more (page 9, "quiescent")."""
