@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import numpy as np
+from numpy.typing import NDArray
 from simpy import Event
 
 from sim.model.clock import HEARTBEAT, PROBE, TICK
@@ -25,6 +27,7 @@ class Every:
     def __init__(self, world: World):
         self.world = world
         self.skipped = 0
+        self.calm_runs: dict[int, NDArray[np.int64]] = {}
 
     def start(self, host: Host) -> None:
         host.watch = [0, None]

@@ -25,7 +25,9 @@ from typing import get_args
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
+from sim.model.calm import Calm, CalmSoaks
 from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
@@ -115,12 +117,15 @@ class Relevant:
     def __init__(self, world: World):
         self.world = world
         self.skipped = 0
+        self.calm_runs: dict[int, NDArray[np.int64]] = {}
+        """Of calm soaks, once the run is over: for each rollout the probe runs by host number; none failed."""
         self._heartbeat = world.settings.heartbeat
         self._tick = world.settings.advance_tick
         self._counts = not world.recording
         """Whether what only repeats itself is counted and not made; but for hosts that are `exact`."""
         self._resets = world.rules.probe_restart == "heartbeat"
         self._passed = Passed(world.settings.heartbeat)
+        self._calm = CalmSoaks(world.fleet, world.settings.heartbeat, self._resets)
         self._moments = {kind: world.tally.moments(counted) for kind, counted in REPORT.items()}
         self._real_heartbeats = 0
         self._parting_heartbeats = 0
@@ -138,7 +143,7 @@ class Relevant:
             # without delay a dispatch can bring a host down after it has sent the heartbeat of the same instant
             self.world.tally.moments("heartbeats").append(clock.now)
             self._parting_heartbeats += 1
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is None:
             return
         self._make_real(host, watch)
@@ -149,12 +154,13 @@ class Relevant:
             watch.session = None
 
     def agent_started(self, host: Host) -> None:
-        if host.watch is not None:
+        watch = self._watch(host)
+        if watch is not None:
             # the clocks begin anew: the first heartbeat is sent at once, whatever was sent at this instant before
-            host.watch.upto = self.world.clock.now - QUANTUM
+            watch.upto = self.world.clock.now - QUANTUM
 
     def went_offline(self, host: Host) -> None:
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is None:
             return
         self._make_real(host, watch)
@@ -165,7 +171,7 @@ class Relevant:
         self._plan_probes(host, watch)
 
     def came_online(self, host: Host) -> None:
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is None:
             self.review(host)
             return
@@ -182,8 +188,10 @@ class Relevant:
             self._plan_probes(host, watch)
 
     def reset(self, host: Host, rollout: Rollout, now: float) -> None:
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is None:
+            if self._begin_calm(host, rollout, now):
+                return
             watch = host.watch = Watch()
             watch.online = host.online
         elif watch.rollout is not None:
@@ -207,6 +215,53 @@ class Relevant:
             self._plan_resets(host, watch, now)
         self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
+
+    # -- calm soaks
+
+    def _watch(self, host: Host) -> Watch | None:
+        """The host's watch, if it has one, whatever was known of its soak."""
+        watch: Watch | Calm | None = host.watch
+        return self._disturb(host, watch) if isinstance(watch, Calm) else watch
+
+    def _begin_calm(self, host: Host, rollout: Rollout, now: float) -> bool:
+        """Begin a soak as a calm one, now (s), if it is."""
+        if not (
+            self._counts
+            and host.online
+            and host.delay
+            and not (host.exact or host.slow)
+            and len(host.records) == 1
+            and self._moved_by_reports_alone(host, rollout)
+            and rollout.mirrors[host.number].state != "Soaking"
+            and not host.records[rollout.number].probes
+        ):
+            return False
+        tick_at = self._next_tick(host, now)
+        if not self.world.surely_passes(host, rollout, now, min(tick_at, self.world.scenario.until)):
+            return False
+        soak = host.watch = Calm(rollout, now)
+        self._set_tick(host, soak, tick_at)
+        return True
+
+    def _disturb(self, host: Host, soak: Calm) -> Watch:
+        """Something happens to a host in a calm soak: watch it as if the soak had never been calm."""
+        rollout, since = soak.rollout, soak.since
+        watch = host.watch = Watch()
+        watch.follow(rollout, host.runs(rollout), since, ticking=True)
+        watch.tick_at, watch.tick_due = soak.tick_at, soak.tick_due
+        self._count_first_runs(watch, since + host.delay)
+        mirror_soaks = rollout.soaks_since.get(host.number)
+        if self._resets and mirror_soaks is not None:
+            watch.first_reset = self._first_reset(host, mirror_soaks - host.delay)
+        return watch
+
+    def _first_reset(self, host: Host, earliest: float) -> float:
+        """When the first heartbeat sent at or after `earliest` (s) is answered."""
+        start = host.lives[-1].heartbeat_start
+        sent = start + first_at_or_after(start, self._heartbeat, earliest) * self._heartbeat
+        return sent + 2.0 * host.delay
+
+    # -- first runs
 
     def _count_first_runs(self, watch: Watch, arrival: float) -> None:
         """`_first_run` of all probes where none fails and none has an entry: all of it is only counted."""
@@ -246,7 +301,13 @@ class Relevant:
         host.run_probe(rollout, runs, runs.n + 1)
 
     def left_soaking(self, host: Host, rollout: Rollout, now: float) -> None:
-        watch: Watch = host.watch
+        soak = host.watch
+        if isinstance(soak, Calm) and len(host.mirrored) == 1:
+            self._calm.append(host, soak, now if self.world.clock.stage else now - QUANTUM)
+            host.watch = None
+            return
+        watch = self._watch(host)
+        assert watch is not None, "a record soaks whose probes were never reset"
         if watch.rollout is rollout:
             self._settle(host, watch, now)
             watch.rollout = None
@@ -255,21 +316,21 @@ class Relevant:
                 watch.probe_due = None
 
     def mirror_soaks(self, host: Host, rollout: Rollout, now: float) -> None:
-        watch: Watch | None = host.watch
-        if watch is None or host.number in rollout.premature:
+        watch: Watch | Calm | None = host.watch
+        if watch is None or isinstance(watch, Calm) or host.number in rollout.premature:
             return
         if watch.rollout is rollout and watch.session is None and watch.first_reset is None:
             self._plan_resets(host, watch, now)
             self._plan_probes(host, watch)
 
     def reply_taken(self, host: Host) -> None:
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is not None:
             self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
     def became_exact(self, host: Host) -> None:
-        watch: Watch | None = host.watch
+        watch = self._watch(host)
         if watch is not None:
             self._settle(host, watch, self.world.clock.now)
             for kind, arrival in make_real(host, watch.sent or [], watch.stored or []):
@@ -282,8 +343,10 @@ class Relevant:
 
     def review(self, host: Host) -> None:
         """Begin a session if the host needs one and has none."""
-        watch: Watch | None = host.watch
-        if (watch is not None and watch.session is not None) or not self._needs_session(host):
+        if not self._needs_session(host):
+            return
+        watch = self._watch(host)
+        if watch is not None and watch.session is not None:
             return
         if watch is None:
             watch = host.watch = Watch()
@@ -390,9 +453,7 @@ class Relevant:
         since = host.presence[-1][0]
         soaks_since = rollout.soaks_since.get(host.number, 0.0)
         earliest = max(watch.upto + QUANTUM, since, soaks_since - host.delay, now - 2.0 * host.delay + QUANTUM)
-        start = host.lives[-1].heartbeat_start
-        sent = start + first_at_or_after(start, self._heartbeat, earliest) * self._heartbeat
-        watch.first_reset = sent + 2.0 * host.delay
+        watch.first_reset = self._first_reset(host, earliest)
 
     def _plan_probes(self, host: Host, watch: Watch) -> None:
         """Schedule the next run that makes a difference."""
@@ -497,22 +558,29 @@ class Relevant:
 
     def _plan_tick(self, host: Host, watch: Watch, now: float) -> None:
         """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
+        if watch.tick_due is not None:
+            watch.tick_due.cancel()
+            watch.tick_due = None
+        self._set_tick(host, watch, self._next_tick(host, now))
+
+    def _set_tick(self, host: Host, watch: Watch | Calm, at: float) -> None:
+        watch.tick_at = at
+        if at < inf:
+            watch.tick_due = self.world.clock.due(at, TICK, host.number, self._ticks, host)
+
+    def _next_tick(self, host: Host, now: float) -> float:
+        """The next advance tick from now (s) at which a record will cross or converge as things stand; infinite if
+        there is none."""
         soonest = inf
         for record in host.records.values():
             if record.state == "Soaking" and (at := self._matters_at(record)) < soonest:
                 soonest = at
-        if watch.tick_due is not None:
-            watch.tick_due.cancel()
-            watch.tick_due = None
-        watch.tick_at = inf
         if soonest == inf:
-            return
-        clock = self.world.clock
-        earliest = now + QUANTUM if clock.stage else now
+            return inf
+        earliest = now + QUANTUM if self.world.clock.stage else now
         start = host.lives[-1].tick_start
         k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
-        watch.tick_at = start + k * self._tick
-        watch.tick_due = clock.due(watch.tick_at, TICK, host.number, self._ticks, host)
+        return start + k * self._tick
 
     def _matters_at(self, record: HostRecord) -> float:
         """From when on (s) a tick makes a soaking record cross or converge; infinite if none does as things stand."""
@@ -525,13 +593,15 @@ class Relevant:
 
     def _ticks(self, due: Due) -> None:
         host: Host = due.value
-        watch: Watch = host.watch
         self.world.clock.reached(AGENT_DONE)
         self._real_ticks += 1
-        watch.tick_due = None
-        watch.tick_at = inf
+        soak: Watch | Calm | None = host.watch
+        if soak is not None:
+            soak.tick_due = None
+            soak.tick_at = inf
         host.advance_tick()
-        if watch.rollout is not None or len(host.records) > 1:
+        watch = self._watch(host)
+        if watch is not None and (watch.rollout is not None or len(host.records) > 1):
             self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
@@ -611,9 +681,13 @@ class Relevant:
     def finish(self, at: float) -> None:
         """Count what was skipped up to `at` (s): the runs of what still soaks, all heartbeats, the idle ticks."""
         for host in self.world.hosts:
-            watch: Watch | None = host.watch
-            if watch is not None and watch.rollout is not None:
+            watch: Watch | Calm | None = host.watch
+            if isinstance(watch, Calm):
+                self._calm.append(host, watch, at)
+            elif watch is not None and watch.rollout is not None:
                 self._settle_upto(host, watch, watch.rollout, at)
+        self.calm_runs = self._calm.count(self.world.tally, self._passed)
+        self.skipped += sum(int(runs.sum()) for runs in self.calm_runs.values())
         for kind, first, step, count in self._passed.combs():
             self.world.tally.combs(REPORT[kind], first, step, count)
         lives = [(life.tick_start, life.end) for host in self.world.hosts for life in host.lives]

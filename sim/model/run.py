@@ -283,6 +283,9 @@ REJECTED = ("IllegalForState", "SeqRegression", "Invariant", "unknown", "Unimple
 def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLog:
     hosts = rollout.hosts
     probe_runs, probe_fails = _counted_runs(hosts, world.probe_runs[rollout.number])
+    calm_runs = world.recurrence.calm_runs.get(rollout.number)
+    if calm_runs is not None:
+        probe_runs += calm_runs[hosts]
     seconds = world.control_plane.index.blocked_seconds(rollout.rollout_id)
     names = world.fleet.names
     failing = world.failing.upto(ended_at)

@@ -81,6 +81,25 @@ class Schedule:
         return self.early + 1 + period * self.per + min(k, self.per - 1)
 
 
+def first_sent(start: Floats, period: float, at: Floats) -> Floats:
+    """When the first heartbeat at or after `at` is sent, of those sent at start, start + period, … (s); NaN for NaN."""
+    return start + np.ceil(np.maximum(at - start, 0.0) / period) * period
+
+
+def last_places(base: Floats, first_reset: Floats, interval: float, period: float, at: Floats) -> tuple[Floats, Ints]:
+    """`early` and `last(at)` of ticking schedules; `first_reset` is NaN where none is to come."""
+    early = np.full(len(base), float(UNLIMITED))
+    to_come = ~np.isnan(first_reset)
+    early[to_come] = np.ceil((first_reset[to_come] - base[to_come]) / interval) - 1
+    last = np.minimum(np.maximum((at - base) // interval, 0.0), early)
+    later = first_reset <= at
+    since = at[later] - first_reset[later]
+    periods = since // period
+    per = ceil(period / interval)
+    last[later] = early[later] + 1 + periods * per + np.minimum((since - periods * period) // interval, per - 1)
+    return early, last.astype(np.int64)
+
+
 class Passed:
     """Stretches of runs that were passed over, to be counted all together at the end of a simulation.
 
@@ -109,6 +128,26 @@ class Passed:
                 delay,
             )
         )
+
+    def extend(
+        self, base: Floats, first_reset: Floats, interval: float, early: Floats, last: Ints, delay: Floats
+    ) -> None:
+        """As `append`, for schedules of which all runs up to the place `last` passed; `first_reset` is NaN where none
+        was to come."""
+        size = len(base)
+        rows = np.column_stack(
+            (
+                base,
+                np.nan_to_num(first_reset),
+                np.full(size, interval),
+                early,
+                np.ones(size),
+                last,
+                np.zeros(size),
+                delay,
+            )
+        )
+        self._rows.frombytes(rows[last > 0].tobytes())
 
     def combs(self) -> Iterator[tuple[str, Floats, Floats, Ints]]:
         """The reports of all stretches, by arrival, as (kind, first in s, step in s, count) with an entry per comb."""

@@ -7,6 +7,9 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.model.clock import Clock
 from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
@@ -31,6 +34,9 @@ class Recurrence(Protocol):
     """How what recurs on the agents' clocks is carried out: every time, or only when it can matter."""
 
     skipped: int
+    calm_runs: dict[int, NDArray[np.int64]]
+    """Once the run is over, of soaks that are counted as a whole: for each rollout the probe runs by host number, none
+    of which failed."""
 
     def start(self, host: Host) -> None:
         """The agent starts with the simulation."""

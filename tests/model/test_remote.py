@@ -206,7 +206,9 @@ def test_an_object_that_goes_wrong(tmp_path: Path) -> None:
         ReducerError, match="step of edge@r1 in state Opening on HostJoined raised AttributeError: 'Roll"
     ):
         sim.run(made, reducer=Raises())
-    with pytest.raises(ReducerError, match="cannot go on with what the reducer Hasty has answered: AttributeErr"):
+    with pytest.raises(
+        ReducerError, match=r"cannot go on with what the reducer Hasty has answered: Assert.* never reset"
+    ):
         sim.run(made, reducer=Hasty())
     with pytest.raises(ReducerError, match="has no method host_step"):
         sim.run(made, reducer=object())  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+"""Soaks of which it is known when they begin that no probe run fails, so that nothing is planned but their end.
+
+Nearly every soak is of this kind: the host is online, only its own reports move the control plane's record, and no
+flake, outage or defect falls between the activation and the advance tick at which the record converges. All that
+happens in between (first runs, resets by heartbeats, runs) follows from a few numbers, kept as one row per soak and
+counted for all soaks at once at the end of a simulation. Should anything else happen to such a host, `relevant` makes
+of its `Calm` the `Watch` that it would have had.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import inf, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.model.clock import Due
+from sim.model.fleet import Fleet
+from sim.model.load import Tally
+from sim.model.probes import SHORTEST
+from sim.model.rollouts import Rollout
+from sim.model.schedule import Passed, first_sent, last_places
+
+if TYPE_CHECKING:
+    from sim.model.host import Host
+
+
+class Calm:
+    """A calm soak under way: its rollout, its begin (s), and the advance tick at which the record converges (s)."""
+
+    __slots__ = ("rollout", "since", "tick_at", "tick_due")
+
+    def __init__(self, rollout: Rollout, since: float):
+        self.rollout = rollout
+        self.since = since
+        self.tick_at = inf
+        self.tick_due: Due | None = None
+
+
+class CalmSoaks:
+    """The soaks that were calm to their end, or to the end of the simulation.
+
+    Args:
+        period: from heartbeat to heartbeat (s).
+        resets: whether heartbeats reset the tickers.
+    """
+
+    def __init__(self, fleet: Fleet, period: float, resets: bool):
+        self._fleet = fleet
+        self._period = period
+        self._resets = resets
+        self._rows = array("d")
+
+    def append(self, host: Host, soak: Calm, upto: float) -> None:
+        """A soak of a host was calm up to and including `upto` (s)."""
+        rollout, number = soak.rollout, host.number
+        mirror_soaks = rollout.soaks_since.get(number, nan) if self._resets else nan
+        self._rows.extend((number, rollout.number, soak.since, upto, host.lives[-1].heartbeat_start, mirror_soaks))
+
+    def count(self, tally: Tally, passed: Passed) -> dict[int, NDArray[np.int64]]:
+        """Count the reports of all these soaks; gives for each rollout the probe runs by host number."""
+        host, rollout, since, upto, start, mirror_soaks = np.array(self._rows).reshape(-1, 6).T
+        host, rollout = host.astype(np.int64), rollout.astype(np.int64)
+        delay = np.array(self._fleet.network_delay)[host]
+        # a heartbeat resets the tickers if it is under way when the control plane's record begins to soak, or later
+        first_reset = first_sent(start, self._period, mirror_soaks - delay) + 2.0 * delay
+        resets = np.zeros(len(host), dtype=np.int64)
+        reset = first_reset <= upto
+        resets[reset] = (upto[reset] - first_reset[reset]) // self._period + 1
+        tally.moments("reports.ProbeTopologyDeclared").frombytes((since + delay).tobytes())
+        step = np.full(len(host), self._period)
+        tally.combs("reports.ProbeTopologyDeclared", first_reset + delay, step, resets)
+        runs = np.zeros(len(host), dtype=np.int64)
+        for probe, carriers in zip(self._fleet.scenario.probes, self._fleet.carriers, strict=True):
+            if probe.mode == "disabled":
+                continue
+            here = carriers[host]
+            base, first, interval = since[here], first_reset[here], max(probe.interval, SHORTEST)
+            early, last = last_places(base, first, interval, self._period, upto[here])
+            passed.extend(base, first, interval, early, last, delay[here])
+            runs[here] += 1 + last
+            first_arrival = (base + delay[here]).tobytes()
+            tally.moments("reports.ProbeObservedFirst").frombytes(first_arrival)
+            tally.moments("reports.ProbeResult").frombytes(first_arrival)
+        hosts = len(self._fleet.names)
+        of = {number: rollout == number for number in np.unique(rollout).tolist()}
+        # bincount adds in floating point, which is exact for whole numbers below 2**53
+        return {number: np.bincount(host[o], runs[o], hosts).astype(np.int64) for number, o in of.items()}
