@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -73,27 +73,24 @@ class Moves(msgspec.Struct):
     at: NDArray[np.float64]
 
 
+_pack = Struct("=iibbd").pack
+_ROW = np.dtype([("rollout", "=i4"), ("host", "=i4"), ("source", "i1"), ("target", "i1"), ("at", "=f8")])
+"""A row of a `MoveLog`, as it is written and as it is read."""
+
+
 class MoveLog:
-    """Where the model appends state changes; `columns` gives them as arrays. What and when are two appends, not
-    five."""
+    """Where the model appends state changes; `columns` gives them as arrays. A row is one piece of bytes: packing it
+    costs less than an append per column does."""
 
     def __init__(self) -> None:
-        self._what = array("q")
-        self.at = array("d")
+        self._rows = bytearray()
 
     def append(self, rollout: int, host: int, source: int, target: int, at: float) -> None:
-        self._what.append(((rollout << 32 | host) << 3 | source) << 3 | target)
-        self.at.append(at)
+        self._rows += _pack(rollout, host, source, target, at)
 
     def columns(self) -> Moves:
-        what = np.array(self._what, dtype=np.int64)
-        return Moves(
-            rollout=(what >> 38).astype(np.int32),
-            host=(what >> 6 & 0xFFFFFFFF).astype(np.int32),
-            source=(what >> 3 & 7).astype(np.int8),
-            target=(what & 7).astype(np.int8),
-            at=np.array(self.at, dtype=np.float64),
-        )
+        rows = np.frombuffer(self._rows, dtype=_ROW)
+        return Moves(**{name: rows[name].copy() for name in _ROW.names or ()})
 
 
 class FailingTime:

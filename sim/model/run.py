@@ -251,7 +251,8 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
     world.recurrence.finish(ended_at)
     plane = world.control_plane
     gates = plane.index.finish(ended_at)
-    world.tally.moments("moves").extend(world.mirror_moves.at)
+    mirror = world.mirror_moves.columns()
+    world.tally.moments("moves").frombytes(mirror.at.tobytes())
     counts = derived(world.tally.per_minute(ended_at))
     rejected = {kind: int(counts.pop(f"rejected.{kind}", np.zeros(1)).sum()) for kind in REJECTED}
     return Recording(
@@ -262,7 +263,7 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
         host_names=world.fleet.names,
         rollouts=[_log(world, rollout, end, ended_at) for rollout in plane.rollouts],
         agent=world.agent_moves.columns(),
-        mirror=world.mirror_moves.columns(),
+        mirror=mirror,
         gates=gates,
         load=counts,
         rejected=rejected,
