@@ -35,7 +35,8 @@ def host_key(name: str) -> int:
 
 def host_keys(names: Sequence[str]) -> NDArray[np.uint64]:
     """`host_key` of every name, in their order."""
-    return np.array([_hash64(name) for name in names], dtype=np.uint64)
+    digests = b"".join([blake2b(name.encode(), digest_size=8).digest() for name in names])
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
 def uniform(stream: int, key: int, n: int = 0) -> float:
