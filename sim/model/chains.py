@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from sim.model.control_plane import STOPPING, UNVERIFIED, too_old
-from sim.model.host import ORDER, due_at_tick, pick
+from sim.model.host import ORDER, Dispatch, due_at_tick, pick
 from sim.model.remote import Answer, Step
 from sim.model.switches import adjust
 from sim.reducer.effects import LocalFireSwitch, LocalResetProbeCache
@@ -52,7 +52,7 @@ class Chains:
         self.world = world
         self.now = 0.0
 
-    def delivered(self, host: Host, dispatches: list[tuple[Rollout, str, float | None, bool]]) -> Chain:
+    def delivered(self, host: Host, dispatches: list[Dispatch]) -> Chain:
         """Dispatches arrive at a host, which begins the first switch if it has nothing else to do."""
         settings, now = self.world.settings, self.now
         records: dict[int, HostRecord] = {}
@@ -205,13 +205,13 @@ class Chains:
         """Reports of a host arrive, and heartbeats."""
         mirrors: dict[int, HostRecord] = {}
         for message in messages:
-            if isinstance(message, list):
-                for rollout, report in message:
+            match message:
+                case (_, rollout, report):
                     mirror = mirrors.get(rollout.number) or rollout.mirrors.get(host.number)
                     if mirror is not None and report.seq > mirror.last_event_seq:
                         yield from self._mirrored(host, rollout, mirrors, remote_event(report))
-            else:
-                yield from self._seen(host, mirrors, message if isinstance(message, str) else message[1])
+                case (_, closure) | closure:
+                    yield from self._seen(host, mirrors, closure)
 
     def _seen(self, host: Host, mirrors: dict[int, HostRecord], closure: str) -> Chain:
         """A heartbeat says what a host runs."""

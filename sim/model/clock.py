@@ -8,65 +8,61 @@ host. So the order never depends on which process happened to schedule first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush
 from math import ceil
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from simpy import Environment, Event
 from simpy.core import StopSimulation
 
-TOGGLE, DELIVERY, WORK, REBOOT, REPLY, PROBE, TICK, HEARTBEAT, INBOX, POLL, PLAN = range(1, 12)
-"""Phases of one instant: a host's own activities, its advance tick, its heartbeat, then the control plane.
+_HOST = 1 << 10
+_PHASE = 1 << 42
+_ROUND = 1 << 46
+_LAST = 1 << 62
+TOGGLE, DELIVERY, WORK, REBOOT, REPLY, PROBE, TICK, HEARTBEAT, INBOX, POLL, PLAN = range(_PHASE, 12 * _PHASE, _PHASE)
+"""Phases of one instant: a host's own activities, its advance tick, its heartbeat, then the control plane. Each is the
+priority at which it begins.
 
 A reply comes before the probe runs of its instant because a reset replaces a run that is due at the same time."""
 
 AGENT_DONE, INBOX_OPEN, PLANNING = 1, 2, 3
 """Stages of an instant: past the probe runs of all hosts; the control plane reads; it plans."""
 
-_HOST = 1 << 10
-_PHASE = 1 << 42
-_ROUND = 1 << 46
-_LAST = 1 << 62
 LOOK_EVERY = 512
 """Events between two looks: a few thousandths of a second."""
 
 
 if TYPE_CHECKING:
-    _Event = Event
+
+    class _Event(Event):
+        def __init__(self, callbacks: Sequence[Callable[[Due], None]], value: Any): ...
+        def __init_subclass__(cls, eq: bool): ...
+
 else:
-    _Event = object
+    _Event = msgspec.Struct
     """To SimPy a `Due` is what `simpy.Event` is, but for the attribute dictionary that each of those carries."""
 
 
-class Due(_Event):
-    """An event that happens at a set time and phase; a process may yield it, and `cancel` takes it back."""
+class Due(_Event, eq=False):
+    """An event that happens at a set time and phase; a process may yield it, and `cancel` takes it back.
 
-    __slots__ = ("_value", "callbacks")
-    _ok = True
+    `callbacks` are called then, if it is not None, and `value` is what it was scheduled with.
+    """
 
-    def __init__(
-        self,
-        env: Environment,
-        at: float,
-        priority: int,
-        callback: Callable[[Due], None] | None,
-        value: Any,
-    ):
-        self.callbacks: list[Callable[[Due], None]] = [] if callback is None else [callback]
-        self._value = value
-        # what `env.schedule` does, which takes a delay and a call more
-        heappush(env._queue, (at, priority, next(env._eid), self))  # type: ignore[misc]
-
-    @property
-    def value(self) -> Any:
-        """What the event was scheduled with."""
-        return self._value
+    callbacks: Any
+    value: Any
 
     def cancel(self) -> None:
         """Let the time pass without a consequence. Costs nothing now; the queue drops the event when it is reached."""
         if self.callbacks is not None:
-            self.callbacks.clear()
+            self.callbacks = ()
+
+
+Due._ok = True
+Due._value = Due.value  # the name that SimPy reads it by
 
 
 class Clock:
@@ -77,6 +73,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.env = Environment()
+        self._queue: list[Any] = self.env._queue
+        self._numbers = self.env._eid
         self._end = self.env.event()
         self._end.callbacks.append(StopSimulation.callback)
         self._asked = 0
@@ -84,9 +82,10 @@ class Clock:
         self._round_at = -1.0
         self._stage = 0
         self._stage_at = -1.0
-        self._mail: dict[tuple[float, int, int], list[tuple[int, int, int, Callable[[Any, float], None], Any]]] = {}
-        """Messages under way, by arrival, phase and round. A plan pass sends to half the fleet at one instant: what
-        arrives together is one event."""
+        self._mail: dict[tuple[float, int], list[tuple[int, int, Callable[[Any, float], None], Any]]] = {}
+        """Messages under way, by arrival and priority: phase and round. A plan pass sends to half the fleet at one
+        instant: what arrives together is one event."""
+        self._handing_over = (self._hand_over,)
         self.before_mail: Callable[[int, list[tuple[int, Any]]], None] | None = None
         """Told of messages that are about to arrive together: the phase, and for each its host's number and value."""
         self.before_events: Callable[[float, int, list[int]], None] | None = None
@@ -98,11 +97,11 @@ class Clock:
     def events(self) -> int:
         """How many SimPy events have happened: those scheduled, which SimPy numbers, less those still to come."""
         self._asked += 1
-        return next(self.env._eid) - (self._asked - 1) - len(self.env._queue)
+        return next(self._numbers) - (self._asked - 1) - len(self._queue)
 
     def run(self, until: float, look: Callable[[], None]) -> None:
         """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
-        Due(self.env, until, _LAST, lambda _: self.stop(), None)
+        heappush(self._queue, (until, _LAST, next(self._numbers), Due((lambda _: self.stop(),), None)))
         step = self.env.step if self.before_events is None else self._told_step
         try:
             while True:
@@ -113,20 +112,20 @@ class Clock:
             pass
 
     def _told_step(self) -> None:
-        queue = self.env._queue
+        queue = self._queue
         # the start of a process has no phase, and comes between events that have been told of together
         if queue and queue[0][1] >= _PHASE and (key := (queue[0][0], queue[0][1] // _PHASE)) != self._told_of:
             self._told_of = key
             hosts = self._hosts_at(key)
             if len(hosts) > 1:
                 assert self.before_events is not None
-                self.before_events(key[0], key[1] % (_ROUND // _PHASE), sorted(hosts))
+                self.before_events(key[0], key[1] % (_ROUND // _PHASE) * _PHASE, sorted(hosts))
         self.env.step()
 
     def _hosts_at(self, key: tuple[float, int]) -> set[int]:
         """The hosts of the events at the time, round and phase of the next one. They are what the queue, a heap, has at
         its top: whatever is above one of them in the heap comes no later, and so is one of them, too."""
-        queue = self.env._queue
+        queue = self._queue
         found: set[int] = set()
         places = [0]
         while places:
@@ -144,7 +143,7 @@ class Clock:
 
     def clear(self) -> None:
         """Forget what is still to come."""
-        self.env._queue.clear()
+        self._queue.clear()
         self._mail.clear()
 
     def reached(self, stage: int) -> None:
@@ -179,10 +178,12 @@ class Clock:
         detail: int = 0,
     ) -> Due:
         """Schedule `callback` (or what waits on the result) at time `at` (seconds, not before now)."""
-        priority = phase * _PHASE + host * _HOST + detail
+        priority = phase + host * _HOST + detail
         if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
-        return Due(self.env, at, priority, callback, value)
+        due = Due([] if callback is None else (callback,), value)
+        heappush(self._queue, (at, priority, next(self._numbers), due))
+        return due
 
     def post(
         self,
@@ -197,38 +198,51 @@ class Clock:
         """Call `callback(value, arrival)` when a message sent now arrives: at the control plane (phase INBOX), or at
         the host in one of a host's phases. Without delay it belongs to the present round of now at the control plane,
         and to the next at a host."""
-        key = (now + delay, phase, 0 if delay else self.round + (phase != INBOX))
+        arrival = now + delay
+        priority = phase if delay else phase + (self.round + (phase != INBOX)) * _ROUND
+        key = (arrival, priority)
         mail = self._mail.get(key)
         if mail is None:
-            self._mail[key] = [(host, detail, 0, callback, value)]
-            Due(self.env, key[0], phase * _PHASE + key[2] * _ROUND, self._hand_over, key)
+            self._mail[key] = [(host, detail, callback, value)]
+            heappush(self._queue, (arrival, priority, next(self._numbers), Due(self._handing_over, key)))
         else:
-            mail.append((host, detail, len(mail), callback, value))
+            mail.append((host, detail, callback, value))
 
-    def to_come(self, phase: int, host: int) -> list[tuple[float, int, Any]]:
-        """The messages of one host under way in a phase, as (arrival in s, detail, value)."""
-        return [
-            (arrival, detail, value)
-            for (arrival, of, _), mail in self._mail.items()
-            if of == phase
-            for number, detail, _, _, value in mail
-            if number == host
-        ]
+    def under_way(self, phase: int) -> Iterator[tuple[int, Any]]:
+        """The messages of all hosts that are under way in a phase, as (detail, value)."""
+        for (_, priority), mail in self._mail.items():
+            if priority % _ROUND == phase:
+                for _, detail, _, value in mail:
+                    yield detail, value
+
+    def call_back(self, phase: int, host: int, detail: int) -> list[tuple[float, Any]]:
+        """Take back one host's messages of a detail that are under way in a phase, as (arrival in s, value), in the
+        order sent."""
+        taken = []
+        for (arrival, priority), mail in self._mail.items():
+            if priority % _ROUND == phase:
+                taken += [(arrival, one[3]) for one in mail if one[:2] == (host, detail)]
+                mail[:] = [one for one in mail if one[:2] != (host, detail)]
+        return taken
 
     def _hand_over(self, due: Due) -> None:
-        key: tuple[float, int, int] = due._value
-        arrival, phase, round = key
-        mail = self._mail.pop(key)
-        if round:
-            self._round, self._round_at = round, arrival
+        arrival, priority = due.value
+        mail = self._mail.pop(due.value)
+        phase = priority
+        if priority >= _ROUND:
+            self._round, phase = divmod(priority, _ROUND)
+            self._round_at = arrival
         if phase == INBOX:
             self._stage, self._stage_at = INBOX_OPEN, arrival
         if len(mail) > 1:
-            mail.sort()  # by host, detail and place, which no two share
+            mail.sort(key=_BY_HOST)  # what one host sent stays in the order sent
             if self.before_mail is not None:
-                self.before_mail(phase, [(host, value) for host, _, _, _, value in mail])
-        for _, _, _, callback, value in mail:
+                self.before_mail(phase, [(host, value) for host, _, _, value in mail])
+        for _, _, callback, value in mail:
             callback(value, arrival)
+
+
+_BY_HOST = itemgetter(0, 1)
 
 
 def first_at_or_after(start: float, period: float, at: float) -> int:

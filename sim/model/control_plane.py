@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, assert_never, get_args
+from typing import TYPE_CHECKING, assert_never
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from simpy import Event
 
 from sim.model.clock import PLAN, PLANNING, POLL, REPLY
@@ -40,7 +40,7 @@ from sim.reducer.events import (
 from sim.reducer.index import PlanIndex
 from sim.reducer.payloads import ProbeResult, Report
 from sim.reducer.records import HostRecord, HostState, RolloutRecord
-from sim.reducer.reports import remote_event
+from sim.reducer.reports import REMOTE_OF
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -72,7 +72,9 @@ class ControlPlane:
         self._rollout_events = tally.moments("rollout_events")
         self._heartbeats = tally.moments("heartbeats") if world.scenario.fidelity == "full" else None
         self._taken = tally.moments("dispatches_taken")
-        self._reports = {kind: tally.moments(f"reports.{kind.__name__}").append for kind in REPORTS}
+        self._reports = {
+            kind: (tally.moments(f"reports.{kind.__name__}").append, event) for kind, event in REMOTE_OF.items()
+        }
         self._always_signed = world.settings.resign == "always"
         self._soak_from_dispatch = world.rules.soak_from == "dispatch"
         self._follows_failing = world.rules.compliance_wave != "off"
@@ -335,18 +337,18 @@ class ControlPlane:
 
     # -- what hosts send
 
-    def receive(self, host: Host, batch: list[tuple[Rollout, Report]], now: float) -> None:
-        """Reports of one host arrive now (s), in the order sent."""
-        number = host.number
-        for rollout, report in batch:
-            self._reports[type(report)](now)
-            mirror = rollout.mirrors.get(number)
-            if mirror is None:
-                self._drop("unknown", now, rollout, host, report)
-            elif report.seq <= mirror.last_event_seq:
-                self._drop("SeqRegression", now, rollout, host, report)
-            else:
-                self._step(rollout, host, mirror, remote_event(report), now)
+    def receive(self, sent: tuple[Host, Rollout, Report], now: float) -> None:
+        """A report arrives now (s)."""
+        host, rollout, report = sent
+        count, event_of = self._reports[type(report)]
+        count(now)
+        mirror = rollout.mirrors.get(host.number)
+        if mirror is None:
+            self._drop("unknown", now, rollout, host, report)
+        elif report.seq <= mirror.last_event_seq:
+            self._drop("SeqRegression", now, rollout, host, report)
+        else:
+            self._step(rollout, host, mirror, event_of(*astuple(report)), now)
 
     def _drop(self, kind: str, now: float, rollout: Rollout, host: Host, report: Report) -> None:
         self._dropped.append(now)
@@ -425,15 +427,16 @@ class ControlPlane:
 
     def _host_changed(self, rollout: Rollout, host: Host, before: HostState, mirror: HostRecord, now: float) -> None:
         world = self.world
-        self.index.host_changed(rollout.rollout_id, host.name, mirror.state, mirror.dispatch_acked_at is not None)
+        state = mirror.state
+        self.index.host_changed(rollout.rollout_id, host.name, state, mirror.dispatch_acked_at is not None)
         rollout.changed_at = world.last_change = now
         world.dirty = True
-        if mirror.state == "Soaking":
+        if state == "Soaking":
             rollout.soaks_since[host.number] = now
             world.recurrence.mirror_soaks(host, rollout, now)
-        if world.asks_all or mirror.state in STOPPING:
-            self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, mirror.state, now), now)
-        if mirror.state == "Converged":
+        if world.asks_all or state in STOPPING:
+            self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, state, now), now)
+        if state == "Converged":
             rollout.converged += 1
             if rollout.converged == len(rollout.mirrors):
                 self._rollout_events.append(now)
@@ -540,9 +543,6 @@ class ControlPlane:
         if may_step(host):
             self.world.interested.add(host)
             self.world.recurrence.review(host)
-
-
-REPORTS = get_args(Report)
 
 
 def may_step(host: Host) -> bool:

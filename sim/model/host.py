@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from sim.model.rollouts import Rollout
     from sim.model.world import World
 
+Dispatch = tuple["Rollout", str, float | None, bool]
+"""A dispatch under way: rollout, closure, `soak_due_at` (s), and whether it may come of anything."""
 DAY = 86_400.0
 ORDER = {state: place for place, state in enumerate(STATES)}
 
@@ -73,8 +75,6 @@ class Host:
 
     __slots__ = (
         "available",
-        "batch",
-        "batch_at",
         "booting",
         "closure",
         "closures",
@@ -124,8 +124,6 @@ class Host:
         self.presence: Presence = ALWAYS_ONLINE
         """When it came online or went offline."""
         self.disk: list[tuple[Rollout, Report]] | None = None
-        self.batch: list[tuple[Rollout, Report]] | None = None
-        self.batch_at = -1.0
         self.jobs: tuple[tuple[bool, Rollout, str], ...] = ()
         self.reboot: Due | None = None
         self.reboot_at: float | None = None
@@ -186,33 +184,12 @@ class Host:
     # -- reports
 
     def emit(self, rollout: Rollout, report: Report, now: float) -> None:
-        """Send a report now (s), or keep it on the disk while offline. What is emitted at one instant travels
-        together."""
-        if not self.online:
-            if self.disk is None:
-                self.disk = []
-                self.world.restless += 1
-            self.disk.append((rollout, report))
-        elif self.batch_at == now and self.batch is not None:
-            self.batch.append((rollout, report))
-        else:
-            batch = self.batch = [(rollout, report)]
-            self.batch_at = now
+        """Send a report now (s), or keep it on the disk while offline."""
+        if self.online:
             world = self.world
-            world.restless += 1
-            world.clock.post(now, self.delay, INBOX, self.number, self._arrive, batch)
-
-    def _arrive(self, batch: list[tuple[Rollout, Report]], now: float) -> None:
-        if self.batch is batch:
-            self.batch = None  # without delay, what follows at this instant must not join what has arrived
-        self.world.restless -= 1
-        self.world.control_plane.receive(self, batch, now)
-
-    def send(self, batch: list[tuple[Rollout, Report]], arrival: float) -> None:
-        """Send reports of before that arrive at time `arrival` (s), now or later."""
-        clock = self.world.clock
-        self.world.restless += 1
-        clock.post(clock.now, arrival - clock.now, INBOX, self.number, self._arrive, batch)
+            world.clock.post(now, self.delay, INBOX, self.number, world.control_plane.receive, (self, rollout, report))
+        else:
+            self.keep([(rollout, report)])
 
     def keep(self, reports: list[tuple[Rollout, Report]]) -> None:
         """Put reports on the disk of a host that is offline. On a dead one they wait for nothing."""
@@ -238,14 +215,12 @@ class Host:
         """Take one dispatch now, to have it `network_delay` later."""
         world = self.world
         soak_due_at, matters = world.control_plane.taken(rollout, self, soak_due_at, now)
-        world.restless += matters
         dispatch = (rollout, closure, soak_due_at, matters)
         world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
 
-    def _deliver(self, dispatch: tuple[Rollout, str, float | None, bool], now: float) -> None:
+    def _deliver(self, dispatch: Dispatch, now: float) -> None:
         rollout, closure, soak_due_at, matters = dispatch
         world = self.world
-        world.restless -= matters
         if not self.online:
             world.dirty |= matters  # lost: the next pass has to queue it again
             if world.journal is not None:
@@ -262,7 +237,7 @@ class Host:
         if fresh:
             if self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0:
                 self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
-            self.records[rollout.number] = HostRecord(
+            record = self.records[rollout.number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=self.name,
                 channel=rollout.channel,
@@ -274,28 +249,21 @@ class Host:
             )
         rollout.begun.add(self.number)
         if fresh or world.asks_all:  # the reducer refuses a second delivery
+            assert record is not None
             activate = LocalActivate(
-                self._seq(rollout),
+                record.last_event_seq + 1,
                 target_closure=closure,
                 soak_due_at=soak_due_at,
                 current_closure_at_dispatch=self.closure,
                 received_at=now,
             )
-            self.apply(rollout, activate, now)
+            self.apply(rollout, record, activate, now)
 
     # -- the agent's reducer
 
-    def _seq(self, rollout: Rollout) -> int:
-        record = self.records.get(rollout.number)
-        return 1 if record is None else record.last_event_seq + 1
-
-    def apply(self, rollout: Rollout, event: HostEvent, now: float) -> None:
+    def apply(self, rollout: Rollout, record: HostRecord, event: HostEvent, now: float) -> None:
         """Step the agent's record and carry out the effects, now (s). Where the reducer refuses nothing happens."""
         world = self.world
-        number = rollout.number
-        record = self.records.get(number)
-        if record is None:
-            return
         world.host_steps += 1
         try:
             after, effects = world.step_host(record, event, rollout.on_health_failure)
@@ -303,7 +271,7 @@ class Host:
             return
         if world.adjusts:
             after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
-        self.records[number] = after
+        self.records[rollout.number] = after
         was, state = record.state, after.state
         if was != state:
             if state == "Soaking":
@@ -311,7 +279,7 @@ class Host:
             elif was == "Soaking":
                 world.restless -= 1
                 if record.probes:
-                    world.failing.note(number, self.number, False, now)
+                    world.failing.note(rollout.number, self.number, False, now)
                 world.recurrence.left_soaking(self, rollout, now)
         last = None
         for effect in effects:
@@ -320,19 +288,11 @@ class Host:
                 self.emit(rollout, effect.payload, now)
             elif type(effect) is RecordTransition:
                 world.last_change = now
-                world.agent_moves.append(number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
+                world.agent_moves.append(rollout.number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
                 if world.journal is not None:
                     world.journal.agent_move(now, rollout, self, effect)
-            elif (
-                type(effect) is LocalFireSwitch
-                or type(effect) is LocalFireRollbackTo
-                or type(effect) is LocalResetProbeCache
-            ):
-                last = effect  # a step's emits go before what sets off more of them
-            elif type(effect) is RemoteAppendEventLog or type(effect) is RemoteInsertQuarantine:
-                raise AssertionError("the reducer gives an agent no effect of the control plane")
             else:
-                assert_never(effect)
+                last = effect  # a step's emits go before what sets off more of them
         if last is None:
             return
         if type(last) is LocalResetProbeCache:
@@ -341,6 +301,8 @@ class Host:
             self._queue(True, rollout, last.target)
         elif type(last) is LocalFireRollbackTo:
             self._queue(False, rollout, last.closure)
+        elif type(last) is RemoteAppendEventLog or type(last) is RemoteInsertQuarantine:
+            raise AssertionError("the reducer gives an agent no effect of the control plane")
         else:
             assert_never(last)
 
@@ -360,7 +322,10 @@ class Host:
         if not switch:
             clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, self._end, self._roll_back)
             return
-        self.apply(rollout, LocalActivationStarted(self._seq(rollout), now, "switch-to-configuration"), now)
+        record = self.records.get(rollout.number)
+        if record is not None:
+            started = LocalActivationStarted(record.last_event_seq + 1, now, "switch-to-configuration")
+            self.apply(rollout, record, started, now)
         if self.closure == closure:
             self._switched(rollout, closure, now)
             self._next()
@@ -394,7 +359,10 @@ class Host:
         luck, settings, ref = self.world.fleet.luck, self.settings, rollout.ref
         if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
             component = pick(settings.defer.components, luck.first("component", self.number, ref))
-            self.apply(rollout, LocalActivationDeferred(self._seq(rollout), component, now), now)
+            record = self.records.get(rollout.number)
+            if record is not None:
+                deferred = LocalActivationDeferred(record.last_event_seq + 1, component, now)
+                self.apply(rollout, record, deferred, now)
             self._defer(rollout, closure)
             return
         failure = settings.activation_failure
@@ -407,12 +375,17 @@ class Host:
         if self.reboot_to is not None:
             self._drop_reboot()
         self._run_closure(closure, now)
-        self.apply(rollout, LocalActivationCompleted(self._seq(rollout), closure, 0, now), now)
+        record = self.records.get(rollout.number)
+        if record is not None:
+            self.apply(rollout, record, LocalActivationCompleted(record.last_event_seq + 1, closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
             self.world.control_plane.closure_changed(self)
 
     def _activation_failed(self, rollout: Rollout, exit_code: int, stderr_tail: str, now: float) -> None:
-        self.apply(rollout, LocalActivationFailed(self._seq(rollout), exit_code, stderr_tail, now), now)
+        record = self.records.get(rollout.number)
+        if record is not None:
+            failed = LocalActivationFailed(record.last_event_seq + 1, exit_code, stderr_tail, now)
+            self.apply(rollout, record, failed, now)
 
     def _roll_back(self, rollout: Rollout, closure: str, now: float) -> None:
         world = self.world
@@ -420,7 +393,9 @@ class Host:
         if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
         self._run_closure(closure, now)
-        self.apply(rollout, LocalRollbackCompleted(self._seq(rollout), closure, 0, now), now)
+        record = self.records.get(rollout.number)
+        if record is not None:
+            self.apply(rollout, record, LocalRollbackCompleted(record.last_event_seq + 1, closure, 0, now), now)
         world.control_plane.closure_changed(self)
 
     def _run_closure(self, closure: str, now: float) -> None:
@@ -558,11 +533,15 @@ class Host:
 
     def declare_topology(self, rollout: Rollout) -> None:
         now = self.world.clock.now
-        self.apply(rollout, LocalProbeTopologyDeclared(self._seq(rollout), self.topology(), now), now)
+        record = self.records[rollout.number]
+        declared = LocalProbeTopologyDeclared(record.last_event_seq + 1, self.topology(), now)
+        self.apply(rollout, record, declared, now)
 
     def observe_first(self, rollout: Rollout, probe: Probe) -> None:
         now = self.world.clock.now
-        self.apply(rollout, LocalProbeObservedFirst(self._seq(rollout), probe.name, probe.mode, now), now)
+        record = self.records[rollout.number]
+        observed = LocalProbeObservedFirst(record.last_event_seq + 1, probe.name, probe.mode, now)
+        self.apply(rollout, record, observed, now)
 
     def run_probe(self, rollout: Rollout, runs: ProbeRuns, n: int) -> None:
         """Run number `n` of a probe, now, but for its first observation, which `observe_first` reports."""
@@ -571,12 +550,16 @@ class Host:
         failing = runs.outcome(n, now)
         runs.n = n
         runs.fails += failing
+        record = self.records[rollout.number]
         if failing and not runs.ticker_failing:
-            self.apply(rollout, LocalProbeFailureFirst(self._seq(rollout), probe.name, probe.mode, now), now)
+            first = LocalProbeFailureFirst(record.last_event_seq + 1, probe.name, probe.mode, now)
+            self.apply(rollout, record, first, now)
+            record = self.records[rollout.number]
         runs.failing = runs.ticker_failing = failing
         status: ProbeStatus = "fail" if failing else "pass"
         reason = "probe failed" if failing else None
-        self.apply(rollout, LocalProbeResult(self._seq(rollout), probe.name, probe.mode, status, now, reason), now)
+        result = LocalProbeResult(record.last_event_seq + 1, probe.name, probe.mode, status, now, reason)
+        self.apply(rollout, record, result, now)
         if probe.mode == "enforce":
             world = self.world
             failed = failing_probes(self.records[rollout.number])
@@ -600,7 +583,7 @@ class Host:
             record = self.records[rollout.number]
             event = due_at_tick(record, rollout.on_health_failure, sustained, now)
             if event is not None:
-                self.apply(rollout, event, now)
+                self.apply(rollout, record, event, now)
 
 
 def due_at_tick(

@@ -9,6 +9,7 @@ been skipped; the reducer decides about each when it arrives.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -68,27 +69,29 @@ def make_real(host: Host, sent: list[Skipped], stored: list[Skipped]) -> list[tu
         sent: what it has sent; what of it has arrived is left alone.
         stored: what waits on its disk.
     """
-    clock = host.world.clock
-    arrived = clock.now if clock.stage >= INBOX_OPEN else clock.now - QUANTUM
+    clock, now = host.world.clock, host.world.clock.now
+    arrived = now if clock.stage >= INBOX_OPEN else now - QUANTUM
     late = [(arrival, one) for arrival, one in _each(host, sent) if arrival > arrived]
     if not late and not stored:
         return []
-    mail = sorted(clock.to_come(INBOX, host.number), key=lambda one: one[0])
-    batches: dict[float, list[Sent]] = {arrival: batch for arrival, detail, batch in mail if detail == 0}
+    arriving: defaultdict[float, list[Sent]] = defaultdict(list)
+    for arrival, (_, rollout, report) in clock.call_back(INBOX, host.number, 0):
+        arriving[arrival].append((rollout, report))
     for arrival, one in late:
-        if arrival not in batches:
-            batches[arrival] = []
-            host.send(batches[arrival], arrival)
-        batches[arrival].append(one)
+        arriving[arrival].append(one)
     if stored:
         host.keep([one for _, one in _each(host, stored)])
-    lines = [batches[arrival] for arrival in sorted(batches)]
+    lines = [arriving[arrival] for arrival in sorted(arriving)]
     if host.disk:
         lines.append(host.disk)
     for line in lines:
         line.sort(key=lambda one: _order(host, one[1]))
     for rollout in {one.rollout.number: one.rollout for one in (*sent, *stored)}.values():
         _number(host, rollout, lines)
+    receive = host.world.control_plane.receive
+    for arrival, line in arriving.items():
+        for rollout, report in line:
+            clock.post(now, arrival - now, INBOX, host.number, receive, (host, rollout, report))
     return [(type(report).__name__, arrival) for arrival, (_, report) in late]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.model.clock import Clock
+from sim.model.clock import DELIVERY, INBOX, Clock
 from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host
@@ -74,10 +74,10 @@ class Recurrence(Protocol):
 class World:
     """The state of one run.
 
-    `restless` counts what is under way and will change something by itself: jobs, reboots, messages, soaking records;
-    `waiting` the dispatches in slots of hosts that can come back; `dirty` says that a plan pass has something to look
-    at, and `interested` holds hosts whose heartbeat may make a step. With none of them, and no release to come, the run
-    is quiescent.
+    `restless` counts what is under way and will change something by itself: jobs, reboots, reports on a disk, soaking
+    records (of messages the clock knows); `waiting` the dispatches in slots of hosts that can come back; `dirty` says
+    that a plan pass has something to look at, and `interested` holds hosts whose heartbeat may make a step. With none
+    of them, and no release to come, the run is quiescent.
     """
 
     control_plane: ControlPlane
@@ -186,7 +186,7 @@ class World:
 
     def quiet(self) -> bool:
         """Whether nothing scheduled can change a state any more (page 9, "quiescent")."""
-        if self.restless or self.dirty or self.control_plane.more_releases:
+        if self.restless or self.dirty or self.control_plane.more_releases or self._mail_matters():
             return False
         if self.waiting and not self._slots_doomed():
             return False
@@ -194,6 +194,13 @@ class World:
         # a host that a gate holds stays here: another's heartbeat may open the gate
         self.interested = {host for host in self.interested if not host.dead and may_step(host)}
         return not any(plane.heartbeat_may_change(host) for host in self.interested)
+
+    def _mail_matters(self) -> bool:
+        """Whether a report is under way, or a dispatch that may come of something."""
+        clock = self.clock
+        return any(detail == 0 for detail, _ in clock.under_way(INBOX)) or any(
+            matters for _, (_, _, _, matters) in clock.under_way(DELIVERY)
+        )
 
     def _slots_doomed(self) -> bool:
         now, plane = self.clock.now, self.control_plane

@@ -29,6 +29,7 @@ from sim.reducer.payloads import (
 )
 
 __all__ = [
+    "REMOTE_OF",
     "ActivationCompleted",
     "ActivationDeferred",
     "ActivationFailed",
@@ -46,7 +47,7 @@ __all__ = [
     "remote_event",
 ]
 
-_REMOTE_OF: dict[type[Any], type[Any]] = {
+REMOTE_OF: dict[type[Any], type[Any]] = {
     DispatchAck: events.RemoteDispatchAck,
     ActivationStarted: events.RemoteActivationStarted,
     ActivationCompleted: events.RemoteActivationCompleted,
@@ -60,9 +61,10 @@ _REMOTE_OF: dict[type[Any], type[Any]] = {
     RollbackComplete: events.RemoteRollbackComplete,
     Converged: events.RemoteConverged,
 }
+"""The event of each kind of report."""
 
 
 def remote_event(report: Report) -> events.RemoteEvent:
     """The event with which the control plane steps its mirror on an agent's report."""
-    event: events.RemoteEvent = _REMOTE_OF[type(report)](*astuple(report))
+    event: events.RemoteEvent = REMOTE_OF[type(report)](*astuple(report))
     return event
