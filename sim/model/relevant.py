@@ -11,7 +11,7 @@ What each of them needs is known in advance:
   what is still on its way is made real (`under_way`), and from then on every report is.
 - *Probe run.* The place of a run in its ticker's schedule and its time follow from each other (`schedule`), so the next
   run with another outcome is the next by place (flakes, as run lengths) or the first at or after a time (onset of a
-  defect, begin and end of an outage).
+  defect, begin and end of an outage). Of a soak in which surely none fails only the tick is planned (`calm`).
 
 Whenever the ground of a schedule shifts (the host goes offline or comes back, a session begins, another record's
 reset), the runs so far are settled: counted, and the schedule drawn up anew. What is on its way through the network

@@ -1,0 +1,55 @@
+"""Soaks that are counted as a whole, against the same soaks watched run by run."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import sim
+from sim.model.world import World
+
+SCENARIO = """
+until: 12h
+fleet:
+  generate:
+    channels: {stable: {hosts: 120, policy: staged}}
+    policies: {staged: {waves: [{percent: 20, soak: 12m}, {percent: 100, soak: 7m}]}}
+hosts:
+  default:
+    activation: {dist: lognormal, median: 90s, p95: 300s}
+    network_delay: {dist: uniform, min: 10ms, max: 40s}
+  overrides:
+    - {match: {hosts: [stable-00003, stable-00010, stable-00050]}, network_delay: 0s}
+    - match: {hosts: [stable-00001, stable-00020, stable-00021, stable-00070]}
+      online: {up: {dist: exponential, mean: 20m}, down: {dist: exponential, mean: 4m}}
+probes:
+  - {name: http, interval: 15s, flake: 0.002}
+  - {name: disk, interval: 7s, mode: observe, outage: {up: {dist: exponential, mean: 2h}, down: 3m}}
+  - {name: quiet, interval: 9s, mode: disabled, flake: 1.0}
+control_plane: {sustained_failure: 1d}
+releases: [{ref: r1}, {ref: r2, at: 25m}]
+rules: {soak_from: activation, compliance_wave: off, probe_restart: RESTART}
+"""
+FRAMES = ("transitions", "hosts", "waves", "rollouts", "gates", "timeline", "load")
+
+
+@pytest.mark.parametrize("restart", ["heartbeat", "boot"])
+def test_a_calm_soak_counts_what_a_watched_one_does(tmp_path, monkeypatch, restart):
+    path = tmp_path / "calm.yaml"
+    path.write_text(SCENARIO.replace("RESTART", restart))
+    scenario = sim.load(path)
+    told = []
+    surely_passes = World.surely_passes
+
+    def noted(*args):
+        told.append(surely_passes(*args))
+        return told[-1]
+
+    monkeypatch.setattr(World, "surely_passes", noted)
+    calm = sim.run(scenario)
+    assert {True, False} == set(told)
+    monkeypatch.setattr(World, "surely_passes", lambda *_: False)
+    watched = sim.run(scenario)
+    for frame in FRAMES:
+        pd.testing.assert_frame_equal(getattr(calm, frame), getattr(watched, frame), check_exact=True)
+    assert calm.summary["events"] == watched.summary["events"]
