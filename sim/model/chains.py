@@ -254,4 +254,6 @@ class Chains:
     def _ruled(self, rollout: Rollout, host: Host, record: HostRecord, event: object, after: HostRecord) -> HostRecord:
         """The record after a step as the rules would have it."""
         world = self.world
-        return adjust(world.rules, record, event, after, rollout.soak_of(host.number)) if world.adjusts else after
+        if type(event) not in world.adjusts:
+            return after
+        return adjust(world.rules, record, event, after, rollout.soak_of(host.number))

@@ -372,7 +372,7 @@ class ControlPlane:
                 world.journal.rejected(now, rollout, host, event, type(error).__name__)
             return
         number = host.number
-        if world.adjusts:
+        if type(event) in world.adjusts:
             after = adjust(world.rules, mirror, event, after, rollout.soak_of(number))
         rollout.mirrors[number] = after
         for effect in effects:

@@ -269,7 +269,7 @@ class Host:
             after, effects = world.step_host(record, event, rollout.on_health_failure)
         except StepError:
             return
-        if world.adjusts:
+        if type(event) in world.adjusts:
             after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
         self.records[rollout.number] = after
         was, state = record.state, after.state

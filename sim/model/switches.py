@@ -1,6 +1,7 @@
 """The rule switches that touch a host record, as work around the reducer's `step` (spec README, last line).
 
-The reducer knows no rules. Both the agent and the control plane call `adjust` after each accepted step.
+The reducer knows no rules. Both the agent and the control plane call `adjust` after each accepted step on one of the
+`adjusted_events`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from sim.scenario.schema import Rules
 _COMPLETED = (events.LocalActivationCompleted, events.RemoteActivationCompleted)
 _FAILURE_FIRST = (events.LocalProbeFailureFirst, events.RemoteProbeFailureFirst)
 _RESULT = (events.LocalProbeResult, events.RemoteProbeResult)
-_TOUCHING = frozenset((*_COMPLETED, *_FAILURE_FIRST, *_RESULT))
 
 
-def switches_touch_records(rules: Rules) -> bool:
-    """Whether `adjust` can ever change anything under these rules."""
-    return rules.soak_from == "activation" or rules.failure_clock == "sustained"
+def adjusted_events(rules: Rules) -> frozenset[type[object]]:
+    """The events after which `adjust` may change a record under these rules."""
+    if rules.failure_clock == "sustained":
+        return frozenset((*_COMPLETED, *_FAILURE_FIRST, *_RESULT))
+    return frozenset(_COMPLETED if rules.soak_from == "activation" else ())
 
 
 def adjust(rules: Rules, before: HostRecord, event: object, after: HostRecord, soak: float) -> HostRecord:
@@ -29,8 +31,6 @@ def adjust(rules: Rules, before: HostRecord, event: object, after: HostRecord, s
     keeps `probe_failure_first_at` as the start of the present failure of enforce probes: set by a failing run of
     one, cleared by a run after which none fails and by the completion of an activation (page 5, advance tick).
     """
-    if type(event) not in _TOUCHING:
-        return after
     if isinstance(event, _COMPLETED):
         if rules.soak_from == "activation":
             after = replace(after, soak_due_at=event.completed_at + soak)

@@ -19,7 +19,7 @@ from sim.model.luck import Flakes, Stays
 from sim.model.probes import ProbeRuns, flakeless, up_from_the_start
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
-from sim.model.switches import switches_touch_records
+from sim.model.switches import adjusted_events
 from sim.reducer.protocol import Steps
 from sim.scenario.schema import Alternating, Probe, Scenario
 from sim.scenario.units import quantize
@@ -88,7 +88,7 @@ class World:
         self.fleet = fleet
         self.rules = scenario.rules
         self.settings = scenario.control_plane
-        self.adjusts = switches_touch_records(scenario.rules)
+        self.adjusts = adjusted_events(scenario.rules)
         self.step_host = steps.host_step
         self.step_rollout = steps.rollout_step
         """The two reducers, bound once."""
