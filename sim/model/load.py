@@ -117,17 +117,15 @@ def comb_histogram(
     total = np.zeros(minutes, dtype=np.int64)
     even = (MINUTE % step == 0.0) & (step <= MINUTE)
 
-    f, s, n = first[even], step[even], count[even]
+    f, s, n = (first, step, count) if even.all() else (first[even], step[even], count[even])
     last = f + (n - 1) * s
-    m0, m1 = (f // MINUTE).astype(np.int64), (last // MINUTE).astype(np.int64)
-    per = (MINUTE / s).astype(np.int64)
-    single = m0 == m1
-    total += _bins(f[single], n[single], minutes)
-    f, s, last, m0, m1, per = (column[~single] for column in (f, s, last, m0, m1, per))
-    total += _sums(m0, np.ceil(((m0 + 1) * MINUTE - f) / s).astype(np.int64), minutes)
-    total += _sums(m1, ((last - m1 * MINUTE) // s).astype(np.int64) + 1, minutes)
-    edges = _sums(m0 + 1, per, minutes + 1) - _sums(m1, per, minutes + 1)
-    total += np.cumsum(edges)[:minutes]
+    m0, m1 = _minutes(f), _minutes(last)
+    # as if each comb went on for ever from its first tooth, and another from behind its last were taken away
+    per = MINUTE / s
+    starts = np.bincount(m0, np.ceil(((m0 + 1) * MINUTE - f) / s) - per, minutes)
+    ends = np.bincount(m1, per - 1.0 - np.floor((last - m1 * MINUTE) / s), minutes)
+    running = np.cumsum(np.bincount(m0, per, minutes) - np.append(0.0, np.bincount(m1, per, minutes)[:-1]))
+    total += (running + starts - ends).astype(np.int64)
 
     f, s, n = first[~even], step[~even], count[~even]
     while len(f):
@@ -141,11 +139,15 @@ def comb_histogram(
 
 
 def _bins(times: NDArray[np.float64], weights: NDArray[np.int64] | None, minutes: int) -> NDArray[np.int64]:
-    # whole seconds first: a division of integers costs a tenth of one of floats, and times are not negative
-    index = times.astype(np.int64) // int(MINUTE)
+    index = _minutes(times)
     if weights is None:
         return np.bincount(index, minlength=minutes).astype(np.int64)
     return _sums(index, weights, minutes)
+
+
+def _minutes(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    # whole seconds first: a division of integers costs a tenth of one of floats, and times are not negative
+    return times.astype(np.int64) // int(MINUTE)
 
 
 def _sums(index: NDArray[np.int64], weights: NDArray[np.int64], minutes: int) -> NDArray[np.int64]:

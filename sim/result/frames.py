@@ -68,11 +68,14 @@ def transitions(recording: Recording) -> pd.DataFrame:
     ranks = _inverse(by_id), _inverse(by_name)
     agent_keys, agent_at = _first(recording.agent, *ranks)
     mirror_keys, mirror_at = _first(recording.mirror, *ranks)
-    keys = agent_keys if np.array_equal(agent_keys, mirror_keys) else np.union1d(agent_keys, mirror_keys)
-    cp_at = np.full(len(keys), np.nan)
-    cp_at[np.searchsorted(keys, mirror_keys)] = mirror_at
-    at = cp_at.copy()
-    at[np.searchsorted(keys, agent_keys)] = agent_at
+    if np.array_equal(agent_keys, mirror_keys):  # nearly always, and then nothing has to be looked up
+        keys, at, cp_at = agent_keys, agent_at, mirror_at
+    else:
+        keys = np.union1d(agent_keys, mirror_keys)
+        cp_at = np.full(len(keys), np.nan)
+        cp_at[np.searchsorted(keys, mirror_keys)] = mirror_at
+        at = cp_at.copy()
+        at[np.searchsorted(keys, agent_keys)] = agent_at
     # the keys are in order of rollout, host, state: what is left is the order of time
     order = np.argsort(at, kind="stable")
     keys, at, cp_at = keys[order], at[order], cp_at[order]
@@ -228,12 +231,12 @@ def timeline(recording: Recording, track: Tracks) -> pd.DataFrame:
     bounds = np.searchsorted(moves.rollout[by_rollout], np.arange(len(recording.rollouts) + 1))
     for number, log in enumerate(recording.rollouts):
         mine = by_rollout[bounds[number] : bounds[number + 1]]
-        times, step = np.unique(np.append(moves.at[mine], log.opened_at), return_inverse=True)
+        times, step = _steps(np.append(log.opened_at, moves.at[mine]))
         # not `add.at`: a count per (time, state) of arrivals less departures is a bincount of one index
         width = len(STATES)
         size = len(times) * width
-        arrivals = np.bincount(step[:-1] * width + moves.target[mine], minlength=size)
-        departures = np.bincount(step[:-1] * width + moves.source[mine], minlength=size)
+        arrivals = np.bincount(step[1:] * width + moves.target[mine], minlength=size)
+        departures = np.bincount(step[1:] * width + moves.source[mine], minlength=size)
         counts = np.cumsum((arrivals - departures).reshape(len(times), width), axis=0)
         counts[:, PENDING] += len(log.hosts)
         at_parts.append(times)
@@ -331,8 +334,20 @@ def _first(moves: Moves, rollout_rank: Ints, host_rank: Ints) -> tuple[Ints, Flo
     """Each (rollout, host, from, to) of the moves as one number, sorted, with the time of its first occurrence."""
     keys = rollout_rank[moves.rollout] * max(len(host_rank), 1) + host_rank[moves.host]
     keys = (keys * len(STATES) + moves.source) * len(STATES) + moves.target
-    keys, first = np.unique(keys, return_index=True)
-    return keys, moves.at[first]
+    # key and place in one number: sorting it takes half as long as sorting keys in a way that keeps the order of equals
+    rows = max(len(keys), 1)
+    assert len(rollout_rank) * len(host_rank) * len(STATES) ** 2 * rows < 2**63, "rollouts, hosts and moves overflow"
+    keys, place = np.divmod(np.sort(keys * rows + np.arange(len(keys))), rows)
+    first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    return keys[first], moves.at[place[first]]
+
+
+def _steps(at: Floats) -> tuple[Floats, Ints]:
+    """The different times among some in order, and for each its number among them."""
+    if (at[1:] < at[:-1]).any():  # a log of a real fleet may have been written so
+        return np.unique(at, return_inverse=True)
+    begins = np.append(True, at[1:] != at[:-1])
+    return at[begins], np.cumsum(begins) - 1
 
 
 def _inverse(order: Sequence[int]) -> Ints:
