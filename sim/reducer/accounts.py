@@ -70,7 +70,7 @@ def settle_rollout(rollout: Tracked, times: Sequence[float], at: float) -> tuple
                 blocked[name] = blocked.get(name, 0.0) + own
     for number, verdicts in rollout.verdicts.items():
         name = rollout.names[number]
-        ledger = ledgers.setdefault(rollout.wave_of(name), Ledger())
+        ledger = ledgers.setdefault(rollout.wave_of(number), Ledger())
         own = _settle_host(verdicts, times, at, ledger)
         if own:
             blocked[name] = blocked.get(name, 0.0) + own

@@ -48,9 +48,10 @@ class Facts:
         self._by_group = by_group
         self._keep_leavers = keep_leavers
         eligible = eligible_states(rules)
-        self._codes: dict[str, int] = {
+        self.codes: dict[str, int] = {
             state: FLIGHT * (state in IN_FLIGHT) + ELIGIBLE * (state in eligible) for state in STATES
         }
+        """What the planner sees of a state; two of one code it does not tell apart, but for hosts not acknowledged."""
         self._before: dict[str, list[str]] = {}
         for edge in fleet.channel_edges:
             self._before.setdefault(edge.gated, []).append(edge.gates)
@@ -110,30 +111,27 @@ class Facts:
         rollout = Tracked(rollout_id, channel, target_ref, soak_due, targets, listed_in, wave_size)
         manifest = self._manifest_of.get(rollout_id)
         budgets = [] if manifest is None else manifest.disruption_budgets
-        listing: list[list[int]] = [[] for _ in rollout.names]
+        listing: dict[int, tuple[int, ...]] = {}
         for index, budget in enumerate(budgets):
             for name in dict.fromkeys(budget.hosts):
                 number = rollout.number.get(name)
                 if number is not None:
-                    listing[number].append(index)
+                    listing[number] = (*listing.get(number, ()), index)
         kinds = [(self._selector(budget.selector), budget.max_in_flight) for budget in budgets]
-        profiles: dict[tuple[int, ...], Profile] = {}
+        profiles = {lists: Profile(lists, kinds) for lists in {(), *listing.values()}}
+        rollout.profile = [profiles[()]] * len(rollout.names)
+        for number, lists in listing.items():
+            rollout.profile[number] = profiles[lists]
         held_back = self._quarantines.get(channel, ())
         members: dict[tuple[int | None, tuple[int, ...], tuple[str, ...], str | None], list[int]] = {}
         for number, name in enumerate(rollout.names):
-            lists = tuple(listing[number])
-            profile = profiles.get(lists)
-            if profile is None:
-                profile = profiles[lists] = Profile(lists, kinds)
-            rollout.profile.append(profile)
-            target = targets[name]
-            closure = target if target in held_back else None
-            key = (rollout.wave_of(name), lists, self._gating_of(name, channel), closure)
-            members.setdefault(key, []).append(number)
+            closure = rollout.targets[number] if rollout.targets[number] in held_back else None
+            gating = self._gating_of(name, channel) if self._gating else ()
+            members.setdefault((rollout.wave_of(number), listing.get(number, ()), gating, closure), []).append(number)
         rollout.group = [None] * len(rollout.names)
         for (wave, lists, names, closure), numbers in members.items():
-            gating = tuple((name, rollout.number.get(name)) for name in names)
-            rollout.regroup(Group(numbers, wave, profiles[lists], gating, closure))
+            first = tuple((name, rollout.number.get(name)) for name in names)
+            rollout.regroup(Group(numbers, wave, profiles[lists], first, closure))
         self._rollouts[rollout_id] = rollout
         self._look_at(rollout)
         self._changed = True
@@ -142,13 +140,14 @@ class Facts:
         """The control plane's mirror of the host is in `state`; whether `dispatch_acked_at` is set."""
         rollout = self._rollouts[rollout_id]
         number = rollout.number[host]
-        code = self._codes[state]
+        code = self.codes[state]
         if state == "Pending" and not acked:
             code |= PENDING
-        moved = rollout.code[number] ^ code
-        if not moved:
+        before = rollout.code[number]
+        if code == before:
             return
         rollout.code[number] = code
+        moved = before ^ code
         changed = False
         if moved & PENDING:
             assert not code & PENDING, f"{host} of {rollout_id} cannot be Pending again"
@@ -157,7 +156,7 @@ class Facts:
             if self._keep_leavers:
                 rollout.left.append((group, number))
             changed = True
-        if moved & FLIGHT:
+        if moved & FLIGHT and self._selectors:
             step = 1 if code & FLIGHT else -1
             for selector in rollout.profile[number].flight:
                 rollout.flight[selector] += step
@@ -166,14 +165,15 @@ class Facts:
                     self._changed = True
         if moved & ELIGIBLE:
             step = 1 if code & ELIGIBLE else -1
-            for wave in rollout.listed_in.get(host, ()):
+            for wave in rollout.waves[number]:
                 rollout.wave_eligible[wave] += step
                 changed = True
-            for group in rollout.watch.get(number, ()):
-                rollout.dirty[group] = None
-                changed = True
-        if changed and rollout.active:
-            self._changed = True
+            if rollout.watch:
+                for group in rollout.watch.get(number, ()):
+                    rollout.dirty[group] = None
+                    changed = True
+        if changed and not self._changed:
+            self._changed = rollout.active
 
     def rollout_terminal(self, rollout_id: str) -> None:
         """The rollout has its `terminal_at`."""
@@ -196,8 +196,8 @@ class Facts:
     def _hold_back(self, rollout: Tracked, closure: str) -> None:
         if rollout.by_closure is None:
             rollout.by_closure = {}
-            for number, name in enumerate(rollout.names):
-                rollout.by_closure.setdefault(rollout.targets[name], []).append(number)
+            for number, target in enumerate(rollout.targets):
+                rollout.by_closure.setdefault(target, []).append(number)
         moved: dict[Group, list[int]] = {}
         for number in rollout.by_closure.get(closure, ()):
             group = rollout.group[number]
@@ -262,13 +262,13 @@ class Facts:
         """What the six gates say of the host now, nothing being queued in this pass; also out of view."""
         rollout = self._rollouts[rollout_id]
         number = rollout.number[host]
-        channel, target = rollout.channel, rollout.targets[host]
+        channel, target = rollout.channel, rollout.targets[number]
         if target in self._quarantines.get(channel, ()):
             return QUARANTINE, f"channel={channel} closure={target}"
         predecessor = self._predecessor(channel)
         if predecessor is not None:
             return CHANNEL_EDGES, f"predecessor={predecessor}"
-        wave = rollout.wave_of(host)
+        wave = rollout.wave_of(number)
         gating = [(name, rollout.number.get(name)) for name in self._gating_of(host, channel)]
         nothing = [0] * len(self._summaries)
         return (

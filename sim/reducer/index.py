@@ -100,14 +100,14 @@ class PlanIndex(Facts):
             walk = self._walk if self._shuffle is None else self._walk_shuffled
             listed, requeued = walk(rollout, number, heard)
             parked += requeued
+            names, soak_due, targets, stamp = rollout.names, rollout.soak_due, rollout.targets, rollout.stamp
             for host in listed:
-                rollout.stamp[host] = number
-                name = rollout.names[host]
-                due = rollout.soak_due[name]
+                stamp[host] = number
+                due = soak_due[host]
                 if due is None:
                     due = now
                     self._changed = True  # the next pass will say another time
-                actions.append(QueueDispatch(name, rollout.rollout_id, rollout.targets[name], due))
+                actions.append(QueueDispatch(names[host], rollout.rollout_id, targets[host], due))
         asked = sum(rollout.pending for rollout in self._asked)
         queued = len(actions) - opening + parked
         self._last = Pass({}, actions, parked, asked - queued, asked)
@@ -325,7 +325,8 @@ class PlanIndex(Facts):
         hosts."""
         counts: dict[tuple[str, int | None, str, str], int] = {}
         for one in self._deferred:
-            key = (one.rollout, self._rollouts[one.rollout].wave_of(one.host), one.gate, one.reason)
+            rollout = self._rollouts[one.rollout]
+            key = (one.rollout, rollout.wave_of(rollout.number[one.host]), one.gate, one.reason)
             counts[key] = counts.get(key, 0) + 1
         if self._shuffle is None:
             for rollout in self._asked:

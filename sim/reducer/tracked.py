@@ -138,10 +138,11 @@ class Group:
         self.skip[place] = place + 1
         self.count -= 1
         self.listed.discard(number)
-        if self.removed_before != before_pass:
+        if self.removed_before == before_pass:
+            self.removed += 1
+        else:
             self.removed_before = before_pass
-            self.removed = 0
-        self.removed += 1
+            self.removed = 1
 
     def decide(self, number: int, segments: Segments) -> bool:
         """The verdict of pass `number`; whether it is another than the last."""
@@ -213,6 +214,7 @@ class Tracked:
         "wave",
         "wave_eligible",
         "wave_size",
+        "waves",
     )
 
     def __init__(
@@ -228,13 +230,14 @@ class Tracked:
         self.rollout_id = rollout_id
         self.channel = channel
         self.target_ref = target_ref
-        self.soak_due = soak_due
-        self.targets = targets
         self.names = sorted(targets)
         size = len(self.names)
         self.number = {name: number for number, name in enumerate(self.names)}
+        self.soak_due = [soak_due[name] for name in self.names]
+        self.targets = [targets[name] for name in self.names]
         self.listed_in = listed_in
-        """Host name -> the waves of the channel that list it."""
+        """Host name -> the waves of the channel that list it, be it in the rollout or not."""
+        self.waves = [listed_in.get(name, ()) for name in self.names]
         self.wave_size = wave_size
         self.wave_eligible = [0] * len(wave_size)
         self.wave = 0
@@ -271,12 +274,12 @@ class Tracked:
         """Whether its pending hosts are asked."""
         return self.in_view and not self.terminal
 
-    def wave_of(self, name: str) -> int | None:
+    def wave_of(self, number: int) -> int | None:
         """The wave the gates see: 0 without waves, None for a host in no wave of a channel that lists
         some."""
         if not self.wave_size:
             return 0
-        listed = self.listed_in.get(name)
+        listed = self.waves[number]
         return listed[0] if listed else None
 
     def failing_before(self, wave: int | None) -> int:
@@ -299,7 +302,7 @@ class Tracked:
         group = self.group[number]
         assert group is not None
         self.group[number] = None
-        if self.parked[number]:
+        if group.parked and self.parked[number]:
             self.settle(number, group)
             group.parked -= 1
         group.remove(number, before_pass)
