@@ -7,6 +7,7 @@ given that it falls between the bounds: quantile(u) = Q(F(min) + u (F(max) - F(m
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from math import erfc, exp, expm1, gamma, inf, log, log1p, nextafter, sqrt
 from typing import Annotated, Any, Literal, overload
@@ -40,53 +41,73 @@ BELOW_ONE = nextafter(1.0, 0.0)
 Spread = Annotated[float, Field(ge=0.001, le=100)]
 
 
-class Law(Part):
-    """What all laws share: the truncation, and the interface `quantile` and `mean`."""
+class Law(Part, ABC):
+    """What all laws share: the bounds, and the interface `quantile` and `mean`."""
 
     dist: str
     min: Duration | None = None
     max: Duration | None = None
 
-    def _cdf(self, x: float) -> float:
-        """F(x) of the law without bounds."""
-        raise NotImplementedError
-
-    def _ppf(self, p: Any) -> Any:
-        """The inverse of `_cdf`, of a number or an array in (0, 1)."""
-        raise NotImplementedError
-
-    def _below(self, x: float) -> float:
-        """The integral of t dF(t) from 0 to x; the mean of the law without bounds for infinite x."""
-        raise NotImplementedError
-
-    @cached_property
-    def _mass(self) -> tuple[float, float]:
-        """The distribution function at the two bounds."""
-        low = 0.0 if self.min is None else self._cdf(self.min)
-        return low, 1.0 if self.max is None else self._cdf(self.max)
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> Law:
-        _in_order(self.min, self.max)
-        low, high = self._mass
-        if high - low < LEAST_MASS:
-            raise ValueError("expected `min` and `max` between which the distribution has values; it has next to none")
-        return self
-
     @overload
     def quantile(self, u: float) -> float: ...
     @overload
     def quantile(self, u: Floats) -> Floats: ...
+    @abstractmethod
+    def quantile(self, u: Any) -> Any:
+        """The draw (s) for a uniform number in (0, 1), or for an array of them; at most 2³² s."""
+
+    @abstractmethod
+    def mean(self) -> float:
+        """The expected draw (s)."""
+
+
+class Truncated(Law):
+    """A law given that it falls between the bounds: by the inverse of its distribution function without them."""
+
+    @property
+    @abstractmethod
+    def _mass(self) -> tuple[float, float]:
+        """The distribution function at the two bounds."""
+
+    @abstractmethod
+    def _ppf(self, p: Any) -> Any:
+        """The inverse distribution function without bounds, of a number or an array in (0, 1)."""
+
     def quantile(self, u: Any) -> Any:
         """The draw (s) for a uniform number in (0, 1), or for an array of them; at most 2³² s."""
         if self.min is None and self.max is None:
             drawn = self._ppf(u)
-            # a stay of an outage is drawn one by one, and numpy's minimum of one number costs as much as the draw
+            # a later stay of an outage is drawn by itself, and numpy's minimum of one number costs as much as the draw
             return np.minimum(drawn, LONGEST) if isinstance(u, np.ndarray) else min(drawn, LONGEST)
         low, high = self._mass
         # the sum may be rounded up to 1, where a law without end has no value
         drawn = self._ppf(np.minimum(low + u * (high - low), BELOW_ONE))
         return np.clip(drawn, self.min or 0.0, LONGEST if self.max is None else self.max)
+
+
+class Parametric(Truncated):
+    """A truncated law with a density."""
+
+    @abstractmethod
+    def _cdf(self, x: float) -> float:
+        """F(x) of the law without bounds."""
+
+    @abstractmethod
+    def _below(self, x: float) -> float:
+        """The integral of t dF(t) from 0 to x; the mean of the law without bounds for infinite x."""
+
+    @cached_property
+    def _mass(self) -> tuple[float, float]:
+        low = 0.0 if self.min is None else self._cdf(self.min)
+        return low, 1.0 if self.max is None else self._cdf(self.max)
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Parametric:
+        _in_order(self.min, self.max)
+        low, high = self._mass
+        if high - low < LEAST_MASS:
+            raise ValueError("expected `min` and `max` between which the distribution has values; it has next to none")
+        return self
 
     def mean(self) -> float:
         """The expected draw (s)."""
@@ -131,7 +152,7 @@ class Constant(Law):
         return format_duration(self.value) if self.min is None and self.max is None else write(self)
 
 
-class Exponential(Law):
+class Exponential(Parametric):
     """Density e^(-x/mean) / mean."""
 
     dist: Literal["exponential"]
@@ -168,7 +189,7 @@ class Uniform(Law):
         return (self.min + self.max) / 2.0
 
 
-class Lognormal(Law):
+class Lognormal(Parametric):
     """e^(mu + sigma Z): by median and 95 % point, or by mean and coefficient of variation."""
 
     dist: Literal["lognormal"]
@@ -213,7 +234,7 @@ class Lognormal(Law):
         return whole * _normal_cdf((log(x) - mu - sigma**2) / sigma) if x > 0 else 0.0
 
 
-class Gamma(Law):
+class Gamma(Parametric):
     """By mean and coefficient of variation: shape 1 / cv², scale mean cv²."""
 
     dist: Literal["gamma"]
@@ -243,7 +264,7 @@ class Gamma(Law):
         return self.mean_ if x == inf else self.mean_ * float(gammainc(shape + 1.0, x / scale))
 
 
-class Weibull(Law):
+class Weibull(Parametric):
     """F(x) = 1 - e^(-(x/scale)^shape)."""
 
     dist: Literal["weibull"]
@@ -280,7 +301,7 @@ class _Sample:
         return np.interp(share * (self.size - 1), self._places, self.values)
 
 
-class Empirical(Law):
+class Empirical(Truncated):
     """The inverse of a sample's distribution function, linear between order statistics: type 7 of Hyndman and Fan
     (1996). The sample is `values`, or the column `column` of the CSV file `file`, relative to the scenario file."""
 
