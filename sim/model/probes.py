@@ -102,7 +102,7 @@ def up_from_the_start(fleet: Fleet, *, begin_up: bool) -> list[float]:
     least = np.full(len(fleet.names), np.inf)
     for probe, carriers in zip(fleet.scenario.probes, fleet.carriers, strict=True):
         if probe.outage is not None and probe.mode != "disabled":
-            up, end = fleet.luck.first_stays("outage", probe.outage, probe.name, begin_up=begin_up)
+            up, end = fleet.luck.alternation("outage", probe.outage, probe.name, begin_up=begin_up).firsts()
             np.minimum(least, np.where(up, end, 0.0), out=least, where=carriers)
     seconds: list[float] = least.tolist()
     return seconds

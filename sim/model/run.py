@@ -17,6 +17,7 @@ from sim.model.foresight import Foresight
 from sim.model.host import Life
 from sim.model.journal import Journal
 from sim.model.load import derived
+from sim.model.luck import Stays
 from sim.model.probes import ProbeRuns
 from sim.model.recording import Recording, RolloutLog
 from sim.model.relevant import Relevant
@@ -209,7 +210,7 @@ def _set_up(world: World) -> None:
         host.lives = (Life(heartbeat, tick),)
         online = host.settings.online
         if online != "always":
-            stays = world.stays("online", host.number, online)
+            stays = Stays(world.alternation("online", online), host.number)
             if not stays.is_up(0):
                 host.available = host.online = False
                 if world.journal is not None:

@@ -15,7 +15,7 @@ from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host
 from sim.model.load import Tally
-from sim.model.luck import Flakes, Stays
+from sim.model.luck import Alternation, Flakes, Stays
 from sim.model.probes import ProbeRuns, flakeless, up_from_the_start
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
@@ -105,7 +105,6 @@ class World:
         """Whether the reducers are asked even where the answer changes nothing and is only counted."""
         self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
         """By rollout and host number."""
-        self._services: dict[tuple[int, str], Stays] = {}
         self._flakeless: dict[str, list[float]] = {}
         self.host_steps = 0
         self.rollout_steps = 0
@@ -119,15 +118,9 @@ class World:
         settings = [fleet.settings[group] for group in fleet.setting_of.tolist()]
         self.hosts = [Host(self, number, settings[number], initial[number]) for number in range(len(fleet.names))]
 
-    def stays(self, purpose: str, host: int, spec: Alternating, probe: str = "") -> Stays:
-        """An alternating process of one host."""
-        luck = self.fleet.luck
-
-        def draw(n: int) -> float:
-            return luck.uniform(purpose, host, probe=probe, n=n)
-
-        first_up, first_end = luck.first_stays(purpose, spec, probe, begin_up=self.settings.phases == "zero")
-        return Stays(spec, draw, first_up[host], first_end[host])
+    def alternation(self, purpose: str, spec: Alternating, probe: str = "") -> Alternation:
+        """An alternating process of every host."""
+        return self.fleet.luck.alternation(purpose, spec, probe, begin_up=self.settings.phases == "zero")
 
     def make_runs(self, host: Host, rollout: Rollout, probe: Probe, completed_at: float | None) -> ProbeRuns:
         """The runs of one probe after an activation that was completed at some time (s), with everything that can make
@@ -135,13 +128,9 @@ class World:
         luck, number, ref = self.fleet.luck, host.number, rollout.ref
         service = flakes = defect_at = None
         if probe.outage is not None:
-            service = self._service(number, probe, probe.outage)
+            service = Stays(self.alternation("outage", probe.outage, probe.name), number)
         if probe.flake > 0.0:
-
-            def draw(n: int) -> float:
-                return (luck.uniform if n else luck.first)("flake", number, ref, probe.name, n)
-
-            flakes = Flakes(probe.flake, draw)
+            flakes = Flakes(luck, number, ref, probe.name, probe.flake)
         if number in rollout.release.bad:
             defect = rollout.release.release.defect
             assert defect is not None
@@ -149,14 +138,6 @@ class World:
                 onset = quantize(defect.onset.quantile(luck.first("onset", number, ref, probe.name)))
                 defect_at = (completed_at or 0.0) + onset
         return ProbeRuns(probe, flakes, service, defect_at)
-
-    def _service(self, host: int, probe: Probe, outage: Alternating) -> Stays:
-        """What one host's probe looks at, the same in all rollouts."""
-        key = (host, probe.name)
-        service = self._services.get(key)
-        if service is None:
-            service = self._services[key] = self.stays("outage", host, outage, probe.name)
-        return service
 
     @cached_property
     def _up_from_the_start(self) -> list[float]:
@@ -178,9 +159,9 @@ class World:
             return True
         for probe in host.probes:
             if probe.outage is not None and probe.mode != "disabled":
-                service = self._service(number, probe, probe.outage)
-                stay = service.stay_at(base)
-                if not service.is_up(stay) or service.bound(stay) <= until:
+                service = self.alternation("outage", probe.outage, probe.name)
+                stay = service.stay_at(number, base)
+                if not service.is_up(number, stay) or service.bound(number, stay) <= until:
                     return False
         return True
 
