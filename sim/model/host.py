@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
-from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due
+from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due, first_at_or_after
 from sim.model.luck import Stays
 from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
 from sim.model.probes import ProbeRuns, failing_probes
@@ -490,6 +490,11 @@ class Host:
 
     def _heartbeat_arrives(self, closure: str, now: float) -> None:
         self.world.control_plane.heartbeat(self, closure, now)
+
+    def first_reset(self, earliest: float) -> float:
+        """When the reply to the first heartbeat of this life that is sent at or after `earliest` (s) is here."""
+        start, period = self.lives[-1].heartbeat_start, self.world.settings.heartbeat
+        return start + first_at_or_after(start, period, earliest) * period + 2.0 * self.delay
 
     def receive_reply(self, reply: list[tuple[Rollout, HostRecord]], now: float) -> None:
         """Take, now (s), the records of a heartbeat's reply, then reset the probes of those that soak on both sides."""

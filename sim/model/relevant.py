@@ -252,14 +252,8 @@ class Relevant:
         self._count_first_runs(watch, since + host.delay)
         mirror_soaks = rollout.soaks_since.get(host.number)
         if self._resets and mirror_soaks is not None:
-            watch.first_reset = self._first_reset(host, mirror_soaks - host.delay)
+            watch.first_reset = host.first_reset(mirror_soaks - host.delay)
         return watch
-
-    def _first_reset(self, host: Host, earliest: float) -> float:
-        """When the first heartbeat sent at or after `earliest` (s) is answered."""
-        start = host.lives[-1].heartbeat_start
-        sent = start + first_at_or_after(start, self._heartbeat, earliest) * self._heartbeat
-        return sent + 2.0 * host.delay
 
     # -- first runs
 
@@ -453,7 +447,7 @@ class Relevant:
         since = host.presence[-1][0]
         soaks_since = rollout.soaks_since.get(host.number, 0.0)
         earliest = max(watch.upto + QUANTUM, since, soaks_since - host.delay, now - 2.0 * host.delay + QUANTUM)
-        watch.first_reset = self._first_reset(host, earliest)
+        watch.first_reset = host.first_reset(earliest)
 
     def _plan_probes(self, host: Host, watch: Watch) -> None:
         """Schedule the next run that makes a difference."""

@@ -16,9 +16,10 @@ from sim.model.fleet import Fleet
 from sim.model.host import Host
 from sim.model.load import Tally
 from sim.model.luck import Alternation, Flakes, Stays
-from sim.model.probes import ProbeRuns, flakeless, up_from_the_start
+from sim.model.probes import SHORTEST, ProbeRuns, flakeless, up_from_the_start
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
+from sim.model.schedule import Schedule
 from sim.model.switches import adjusted_events
 from sim.reducer.protocol import Steps
 from sim.scenario.schema import Alternating, Probe, Scenario
@@ -106,6 +107,8 @@ class World:
         self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
         """By rollout and host number."""
         self._flakeless: dict[str, list[float]] = {}
+        self._all_steady = not any(probe.flake or probe.outage for probe in scenario.probes if probe.mode != "disabled")
+        """Whether nothing but a release's defect makes a probe fail."""
         self.host_steps = 0
         self.rollout_steps = 0
         self.last_change = 0.0
@@ -150,10 +153,14 @@ class World:
         none. False says that one may fail, not that it does.
         """
         number = host.number
+        if number in rollout.release.bad:
+            return False
+        if self._all_steady:
+            return True
         passing = self._flakeless.get(rollout.ref)
         if passing is None:
             passing = self._flakeless[rollout.ref] = flakeless(self.fleet, rollout.ref, self.settings.heartbeat)
-        if until - base >= passing[number] or number in rollout.release.bad:
+        if until - base >= passing[number] and self._flakes(host, rollout, base, until):
             return False
         if until < self._up_from_the_start[number]:
             return True
@@ -164,6 +171,17 @@ class World:
                 if not service.is_up(number, stay) or service.bound(number, stay) <= until:
                     return False
         return True
+
+    def _flakes(self, host: Host, rollout: Rollout, base: float, until: float) -> bool:
+        """Whether one of the runs flakes, all of them being counted: the first at `base`, and anew at each reset."""
+        first_reset = host.first_reset(base) if self.rules.probe_restart == "heartbeat" else None
+        for probe in host.probes:
+            if probe.flake and probe.mode != "disabled":
+                interval = max(probe.interval, SHORTEST)
+                runs = 1 + Schedule(base, True, first_reset, interval, self.settings.heartbeat).last(until)
+                if self.fleet.luck.first_flakes(rollout.ref, probe.name, probe.flake)[host.number] <= runs:
+                    return True
+        return False
 
     def quiet(self) -> bool:
         """Whether nothing scheduled can change a state any more (page 9, "quiescent")."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
+from math import ceil
 from types import SimpleNamespace
 
 import sim
 from sim.model.fleet import Fleet
-from sim.model.host import Host
-from sim.model.probes import ProbeRuns, passes_until
+from sim.model.host import Host, Life
+from sim.model.probes import ProbeRuns
 from sim.model.world import World
 from sim.reducer.protocol import BuiltIn
 
 SCENARIO = """
 fleet: {{generate: {{channels: {{c: {{hosts: 300, policy: p}}}}, policies: {{p: {{waves: []}}}}}}}}
-hosts: {{default: {{activation: 10s}}}}
+hosts: {{default: {{activation: 10s, network_delay: 500ms}}}}
 probes:
   - {{name: http, interval: 15s, flake: 0.01}}
   - {{name: disk, interval: 7s, mode: observe, flake: 0.003, outage: {{up: {up}, down: 2m}}, match: {{hosts: {some}}}}}
@@ -23,6 +24,7 @@ probes:
 control_plane: {{phases: {phases}, heartbeat: {heartbeat}}}
 releases: [{{ref: r1, defect: {{probability: 0.1, onset: 1m}}}}]
 """
+DELAY = 0.5
 
 
 def fails(runs: ProbeRuns, times: list[float]) -> bool:
@@ -56,18 +58,16 @@ def test_a_host_that_surely_passes_has_no_failing_run(tmp_path):
         for host in World(scenario, fleet, False, BuiltIn()).hosts:
             base = luck.choice([0.0, luck.uniform(0.0, 5_000.0)])
             until = base + luck.choice([0.0, luck.uniform(0.0, 100.0), luck.uniform(0.0, 2_000.0)])
+            start = luck.uniform(0.0, heartbeat)
+            host.lives = (Life(start, 0.0),)
+            sent = [start + k * heartbeat for k in range(ceil(until / heartbeat) + 1)]
+            resets = [at + 2 * DELAY for at in sent if at >= base and at + 2 * DELAY <= until]
             surely = host.world.surely_passes(host, rollout, base, until)
             told[surely] += 1
-            assert surely == says_each(host, rollout, base, until, heartbeat)
-            if not surely:
-                continue
-            for runs in made(host, rollout):
-                reset = base + luck.uniform(0.0, heartbeat)
-                resets = []
-                while reset <= until:
-                    resets.append(reset)
-                    reset += heartbeat
-                assert not fails(runs, times_of(runs, base, resets, until))
+            runs = [(one, times_of(one, base, resets, until)) for one in made(host, rollout)]
+            assert surely == all(says_each(one, times, until) for one, times in runs)
+            if surely:
+                assert not any(fails(one, times) for one, times in runs)
     assert min(told.values()) > 100
 
 
@@ -75,10 +75,9 @@ def made(host: Host, rollout: SimpleNamespace) -> list[ProbeRuns]:
     return [host.world.make_runs(host, rollout, probe, 0.0) for probe in host.probes if probe.mode != "disabled"]
 
 
-def says_each(host: Host, rollout: SimpleNamespace, base: float, until: float, heartbeat: float) -> bool:
-    """Whether the first run of each probe passes, and `passes_until` says so of all later ones."""
-    each = made(host, rollout)
-    first_passes = not any(runs.outcome(1, base) for runs in each)
-    for runs in each:
-        runs.n = runs.base = 1
-    return first_passes and all(passes_until(runs, base, until, heartbeat) for runs in each)
+def says_each(runs: ProbeRuns, times: list[float], until: float) -> bool:
+    """Whether no run of a good release flakes, and what the probe looks at is up from the first run to `until`."""
+    flakes = runs.flakes is not None and any(runs.flakes.next_after(n) == n + 1 for n in range(len(times)))
+    stay = 0 if runs.service is None else runs.service.stay_at(times[0])
+    down = runs.service is not None and not (runs.service.is_up(stay) and runs.service.bound(stay) > until)
+    return runs.defect_at is None and not flakes and not down
