@@ -185,7 +185,9 @@ class LogWriter:
     def _queue(self, world: World) -> Iterator[tuple[Any, ...]]:
         """The dispatches that wait for their hosts, each as it was queued last."""
         plane = world.control_plane
-        waiting = {(plane.rollouts[number].rollout_id, host.name) for host in world.hosts for number in host.slots}
+        waiting = {
+            (plane.rollouts[number].rollout_id, host.name) for host in world.hosts for number in host.slots or ()
+        }
         if not waiting:
             return
         query = (

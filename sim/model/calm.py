@@ -9,8 +9,8 @@ of its `Calm` the `Watch` that it would have had.
 
 from __future__ import annotations
 
-from array import array
 from math import inf, nan
+from struct import Struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,17 +26,21 @@ from sim.model.schedule import Passed, first_sent, last_places
 if TYPE_CHECKING:
     from sim.model.host import Host
 
+_packed = Struct("=iiddd").pack
+_ROW = np.dtype([("host", "=i4"), ("rollout", "=i4"), ("since", "=f8"), ("upto", "=f8"), ("heartbeats_from", "=f8")])
+"""A calm soak that is over."""
+
 
 class Calm:
     """A calm soak under way: its rollout, its begin (s), and the advance tick at which the record converges (s)."""
 
-    __slots__ = ("rollout", "since", "tick_at", "tick_due")
+    __slots__ = ("rollout", "since", "tick_due", "tick_due_at")
 
     def __init__(self, rollout: Rollout, since: float):
         self.rollout = rollout
         self.since = since
-        self.tick_at = inf
         self.tick_due: Due | None = None
+        self.tick_due_at = inf
 
 
 class CalmSoaks:
@@ -51,21 +55,20 @@ class CalmSoaks:
         self._fleet = fleet
         self._period = period
         self._resets = resets
-        self._rows = array("d")
+        self._rows = bytearray()
 
     def append(self, host: Host, soak: Calm, upto: float) -> None:
         """A soak of a host was calm up to and including `upto` (s)."""
-        rollout, number = soak.rollout, host.number
-        mirror_soaks = rollout.soaks_since.get(number, nan) if self._resets else nan
-        self._rows.extend((number, rollout.number, soak.since, upto, host.lives[-1].heartbeat_start, mirror_soaks))
+        self._rows += _packed(host.number, soak.rollout.number, soak.since, upto, host.lives[-1].heartbeat_start)
 
     def count(self, tally: Tally, passed: Passed) -> dict[int, NDArray[np.int64]]:
         """Count the reports of all these soaks; gives for each rollout the probe runs by host number."""
-        host, rollout, since, upto, start, mirror_soaks = np.array(self._rows).reshape(-1, 6).T
-        host, rollout = host.astype(np.int64), rollout.astype(np.int64)
+        rows = np.frombuffer(self._rows, dtype=_ROW)
+        host, rollout, since, upto, start = (rows[name] for name in _ROW.names or ())
         delay = np.array(self._fleet.network_delay)[host]
-        # a heartbeat resets the tickers if it is under way when the control plane's record begins to soak, or later
-        first_reset = first_sent(start, self._period, mirror_soaks - delay) + 2.0 * delay
+        # a heartbeat resets the tickers if it is under way when the control plane's record begins to soak, or later:
+        # that is, if it was sent when the agent's began to, or later
+        first_reset = first_sent(start, self._period, since) + 2.0 * delay if self._resets else np.full(len(host), nan)
         resets = np.zeros(len(host), dtype=np.int64)
         reset = first_reset <= upto
         resets[reset] = (upto[reset] - first_reset[reset]) // self._period + 1

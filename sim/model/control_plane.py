@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import inf
 from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import astuple, replace
 from simpy import Event
 
-from sim.model.clock import PLAN, PLANNING, POLL, REPLY
+from sim.model.clock import INBOX, INBOX_OPEN, PLAN, PLANNING, POLL, REPLY
 from sim.model.fleet import ChannelRelease
 from sim.model.host import ORDER, Host
+from sim.model.inbox import A_REPORT, Letter
+from sim.model.recording import packed
 from sim.model.rollouts import Rollout
 from sim.model.switches import adjust
 from sim.reducer.actions import OpenRollout, QueueDispatch
@@ -100,6 +103,7 @@ class ControlPlane:
     def _poll(self) -> None:
         """The view switches to the releases whose time has come, then a plan pass."""
         now = self.world.clock.now
+        self.read(now, inf)
         if self._future and self._future[0] <= now:
             self._future = [at for at in self._future if at > now]
             for channel, releases in self.releases.items():
@@ -121,6 +125,7 @@ class ControlPlane:
     def _pass(self) -> None:
         world = self.world
         world.clock.reached(PLANNING)
+        self.read(world.clock.now, inf)
         if world.quiet():
             world.clock.stop()
             return
@@ -164,8 +169,11 @@ class ControlPlane:
             self.world.journal.promotion(now, rollout, wave)
 
     def _changed(self, rollout: Rollout, now: float) -> None:
-        rollout.changed_at = self.world.last_change = now
-        self.world.dirty = True
+        world = self.world
+        rollout.changed_at = now
+        world.dirty = True
+        if now > world.last_change:  # it may have been read late
+            world.last_change = now
 
     def _open(self, action: OpenRollout, now: float) -> None:
         world, fleet = self.world, self.world.fleet
@@ -226,6 +234,8 @@ class ControlPlane:
         targets: dict[str, str] = {}
         if world.foresight is not None:
             world.foresight.joining(rollout, now)
+        may_say: list[Host] = []  # hosts that run the release, or have run more than one closure
+        told = world.asks_all
         for number in hosts:
             host = world.hosts[number]
             target = release.closures[number]
@@ -241,19 +251,21 @@ class ControlPlane:
             )
             soak_due[host.name] = due
             targets[host.name] = target
-            if world.asks_all or rollout.record.state == "Opening":
+            if told or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
-            host.mirrored.append(rollout)
+            host.mirrored += (rollout,)
+            if len(host.mirrored) > 1:
+                self.await_reports(host)
+            if host.closure == target or len(host.closures) > 1:
+                may_say.append(host)
         if world.journal is not None:
             world.journal.all_joined(now, rollout)
         world.tally.weigh("rollout_events", now, len(hosts))
         self.index.add_rollout(rollout.rollout_id, channel, ref, now, soak_due, targets)
         self._changed(rollout, now)
         self._find_slow(rollout)
-        for number in hosts:
-            host = world.hosts[number]
-            if len(host.closures) > 1 or host.closure == targets[host.name]:
-                self.closure_changed(host)
+        for host in may_say:
+            self.closure_changed(host)
 
     def _find_slow(self, rollout: Rollout) -> None:
         """Mark the hosts that boot into this release while a reply of before may still be on its way."""
@@ -290,6 +302,7 @@ class ControlPlane:
         if host.online:  # its slots are empty: it takes what comes as it comes
             host.take(rollout, action.target_closure, soak_due_at, now)
             return int(first)
+        host.slots = host.slots or {}
         if host.slots.pop(rollout.number, None) is None and not host.dead:
             world.waiting += 1
         host.slots[rollout.number] = (action.target_closure, soak_due_at)
@@ -333,22 +346,63 @@ class ControlPlane:
 
     def gave_up(self, host: Host) -> None:
         """A host will never come back: its slots wait for nothing."""
-        self.world.waiting -= len(host.slots)
+        self.world.waiting -= len(host.slots or ())
 
     # -- what hosts send
 
     def receive(self, sent: tuple[Host, Rollout, Report], now: float) -> None:
         """A report arrives now (s)."""
-        host, rollout, report = sent
-        count, event_of = self._reports[type(report)]
-        count(now)
-        mirror = rollout.mirrors.get(host.number)
-        if mirror is None:
-            self._drop("unknown", now, rollout, host, report)
-        elif report.seq <= mirror.last_event_seq:
-            self._drop("SeqRegression", now, rollout, host, report)
+        host = sent[0]
+        self._read_before(host.number, now)
+        self._receive([(now, host.number, sent[2].seq, *sent)])
+
+    def read(self, *limit: float) -> None:
+        """Read what has arrived before a limit (see `Inbox.take`)."""
+        if self.world.inbox:
+            self._receive(self.world.inbox.take(*limit))
+
+    def _read_before(self, number: int, now: float) -> None:
+        """Read what arrived before now (s), and now from hosts before the one of a number."""
+        if self.world.inbox:
+            self.read(now, inf if self.world.clock.round else number)
+
+    def catch_up(self, host: Host | None = None) -> None:
+        """Read what has arrived by now, in the middle of an instant, for a look at a host's record, or at all."""
+        now, stage = self.world.clock.now, self.world.clock.stage
+        if stage < INBOX_OPEN:
+            self.read(now)
         else:
-            self._step(rollout, host, mirror, event_of(*astuple(report)), now)
+            self.read(now, inf if stage >= PLANNING or host is None else host.number + 1)
+
+    def await_reports(self, host: Host) -> None:
+        """From now on something may wait for a host's reports: what is under way becomes events, of all hosts, as
+        looking for those of one would cost as much."""
+        if host.awaited:
+            return
+        host.awaited = True
+        if not self.world.inbox:
+            return
+        self.catch_up(host)
+        clock = self.world.clock
+        now = clock.now
+        here = self.world.inbox.take(now, inf)  # of hosts whose turn comes later at this instant
+        for arrival, number, _, *sent in self.world.inbox.take(inf):
+            clock.post(now, arrival - now, INBOX, number, self.receive, tuple(sent), A_REPORT)
+        self.world.inbox.letters += here
+
+    def _receive(self, letters: list[Letter]) -> None:
+        """Reports have arrived, in this order."""
+        reports = self._reports
+        for now, number, _, host, rollout, report in letters:
+            count, event_of = reports[type(report)]
+            count(now)
+            mirror = rollout.mirrors.get(number)
+            if mirror is None:
+                self._drop("unknown", now, rollout, host, report)
+            elif report.seq <= mirror.last_event_seq:
+                self._drop("SeqRegression", now, rollout, host, report)
+            else:
+                self._step(rollout, host, mirror, event_of(*astuple(report)), now)
 
     def _drop(self, kind: str, now: float, rollout: Rollout, host: Host, report: Report) -> None:
         self._dropped.append(now)
@@ -375,24 +429,24 @@ class ControlPlane:
         if type(event) in world.adjusts:
             after = adjust(world.rules, mirror, event, after, rollout.soak_of(number))
         rollout.mirrors[number] = after
+        journal = world.journal
         for effect in effects:
             # `type is`, not `match`: see `Host.apply`
             if type(effect) is RemoteAppendEventLog:
-                payload = effect.payload
-                if type(payload) is ProbeResult and self._follows_failing and payload.mode == "enforce":
-                    self._probe_result(rollout, host, payload)
-                if world.journal is not None:
-                    world.journal.logged(now, rollout, host, payload)
+                if type(effect.payload) is ProbeResult:
+                    self._probe_result(rollout, host, effect.payload, now)
+                if journal is not None:
+                    journal.logged(now, rollout, host, effect.payload)
             elif type(effect) is RecordTransition:
-                world.mirror_moves.append(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
-                if world.journal is not None:
-                    world.journal.mirror_move(now, rollout, host, effect)
+                world.mirror_moves.rows += packed(rollout.number, number, ORDER[effect.from_], ORDER[effect.to], now)
+                if journal is not None:
+                    journal.mirror_move(now, rollout, host, effect)
             elif type(effect) is RemoteInsertQuarantine:
                 self._effects.append(now)
                 self.index.quarantine(effect.channel, effect.closure)
                 world.dirty = True
-                if world.journal is not None:
-                    world.journal.quarantine(now, rollout, host, effect)
+                if journal is not None:
+                    journal.quarantine(now, rollout, host, effect)
             elif (
                 type(effect) is LocalEmitEvent
                 or type(effect) is LocalFireRollbackTo
@@ -405,8 +459,10 @@ class ControlPlane:
         if after.state != mirror.state:
             self._host_changed(rollout, host, mirror.state, after, now)
 
-    def _probe_result(self, rollout: Rollout, host: Host, result: ProbeResult) -> None:
+    def _probe_result(self, rollout: Rollout, host: Host, result: ProbeResult, now: float) -> None:
         """Gate 6's count of a host: probes that ever failed, or (`latest`) whose latest result is fail."""
+        if not self._follows_failing or result.mode != "enforce":
+            return
         failed = result.status == "fail"
         seen = rollout.failing.get(host.number)
         if seen is None:
@@ -421,19 +477,20 @@ class ControlPlane:
         if before != failed:
             count = len(seen) if sticky else sum(seen.values())
             if count > counted:
-                rollout.failing_since[host.number] = self.world.clock.now
+                rollout.failing_since[host.number] = now
             self.index.failing_changed(rollout.rollout_id, host.name, count)
             self.world.dirty = True
 
     def _host_changed(self, rollout: Rollout, host: Host, before: HostState, mirror: HostRecord, now: float) -> None:
         world = self.world
-        state = mirror.state
-        self.index.host_changed(rollout.rollout_id, host.name, state, mirror.dispatch_acked_at is not None)
-        rollout.changed_at = world.last_change = now
-        world.dirty = True
+        state, index = mirror.state, self.index
+        if index.codes[state] != index.codes[before] or before == "Pending":
+            index.host_changed(rollout.rollout_id, host.name, state, mirror.dispatch_acked_at is not None)
+        self._changed(rollout, now)
         if state == "Soaking":
             rollout.soaks_since[host.number] = now
-            world.recurrence.mirror_soaks(host, rollout, now)
+            if host.awaited:
+                world.recurrence.mirror_soaks(host, rollout, now)
         if world.asks_all or state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, state, now), now)
         if state == "Converged":
@@ -475,6 +532,7 @@ class ControlPlane:
     def heartbeat(self, host: Host, closure: str, now: float) -> None:
         """A heartbeat arrives now (s): complete what the host evidently runs, and reply with its live records."""
         world = self.world
+        self._read_before(host.number + 1, now)
         if self._heartbeats is not None:
             self._heartbeats.append(now)
         reply: list[tuple[Rollout, HostRecord]] = []
@@ -540,6 +598,7 @@ class ControlPlane:
 
     def closure_changed(self, host: Host) -> None:
         """Something happened by which a heartbeat of this host may make a step, or bring its agent a record."""
+        self.await_reports(host)
         if may_step(host):
             self.world.interested.add(host)
             self.world.recurrence.review(host)

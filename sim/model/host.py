@@ -12,9 +12,11 @@ from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
 from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due, first_at_or_after
+from sim.model.inbox import A_HEARTBEAT, A_REPORT
 from sim.model.luck import Stays
 from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
 from sim.model.probes import ProbeRuns, failing_probes
+from sim.model.recording import packed
 from sim.model.switches import adjust
 from sim.reducer.effects import (
     LocalEmitEvent,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 Dispatch = tuple["Rollout", str, float | None, bool]
 """A dispatch under way: rollout, closure, `soak_due_at` (s), and whether it may come of anything."""
+Job = tuple[bool, "Rollout", str]
+"""A switch, or else a rollback, of a rollout: to which closure."""
 DAY = 86_400.0
 ORDER = {state: place for place, state in enumerate(STATES)}
 
@@ -75,6 +79,7 @@ class Host:
 
     __slots__ = (
         "available",
+        "awaited",
         "booting",
         "closure",
         "closures",
@@ -114,17 +119,19 @@ class Host:
         self.closures: Closures = ((-1.0, closure),)
         """What it ran since when: a heartbeat still under way carries the closure of when it was sent."""
         self.records: dict[int, HostRecord] = {}
-        self.slots: dict[int, tuple[str, float | None]] = {}
-        self.mirrored: list[Rollout] = []
+        self.slots: dict[int, tuple[str, float | None]] | None = None
+        self.mirrored: tuple[Rollout, ...] = ()
         """The rollouts in which the control plane has a record of this host, in order of opening."""
         self.available = True
+        self.awaited = world.awaits_all or self.delay == 0.0
+        """Whether something may wait for its reports, so that the arrival of each is an event (see `inbox`)."""
         self.booting = False
         self.dead = False
         self.online = True
         self.presence: Presence = ALWAYS_ONLINE
         """When it came online or went offline."""
         self.disk: list[tuple[Rollout, Report]] | None = None
-        self.jobs: tuple[tuple[bool, Rollout, str], ...] = ()
+        self.jobs: tuple[Job, ...] = ()
         self.reboot: Due | None = None
         self.reboot_at: float | None = None
         self.reboot_due = False
@@ -142,6 +149,7 @@ class Host:
         """The two sides no longer count the same events of a record: from now on no report is skipped."""
         if not self.exact:
             self.exact = True
+            self.world.control_plane.await_reports(self)
             self.world.recurrence.became_exact(self)
 
     # -- availability
@@ -162,6 +170,7 @@ class Host:
         if online == self.online:
             return
         world = self.world
+        world.control_plane.await_reports(self)
         self.online = online
         if isinstance(self.presence, list):
             self.presence.append((world.clock.now, online))
@@ -185,9 +194,11 @@ class Host:
 
     def emit(self, rollout: Rollout, report: Report, now: float) -> None:
         """Send a report now (s), or keep it on the disk while offline."""
-        if self.online:
-            world = self.world
-            world.clock.post(now, self.delay, INBOX, self.number, world.control_plane.receive, (self, rollout, report))
+        if not self.awaited:
+            self.world.inbox.letters.append((now + self.delay, self.number, report.seq, self, rollout, report))
+        elif self.online:
+            world, sent = self.world, (self, rollout, report)
+            world.clock.post(now, self.delay, INBOX, self.number, world.control_plane.receive, sent, A_REPORT)
         else:
             self.keep([(rollout, report)])
 
@@ -206,7 +217,7 @@ class Host:
             return
         world = self.world
         now = world.clock.now
-        waiting, self.slots = self.slots, {}
+        waiting, self.slots = self.slots, None
         world.waiting -= len(waiting)
         for number, (closure, soak_due_at) in waiting.items():
             self.take(world.control_plane.rollouts[number], closure, soak_due_at, now)
@@ -288,7 +299,9 @@ class Host:
                 self.emit(rollout, effect.payload, now)
             elif type(effect) is RecordTransition:
                 world.last_change = now
-                world.agent_moves.append(rollout.number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at)
+                world.agent_moves.rows += packed(
+                    rollout.number, self.number, ORDER[effect.from_], ORDER[effect.to], effect.at
+                )
                 if world.journal is not None:
                     world.journal.agent_move(now, rollout, self, effect)
             else:
@@ -298,9 +311,9 @@ class Host:
         if type(last) is LocalResetProbeCache:
             world.recurrence.reset(self, rollout, now)
         elif type(last) is LocalFireSwitch:
-            self._queue(True, rollout, last.target)
+            self._queue((True, rollout, last.target), now)
         elif type(last) is LocalFireRollbackTo:
-            self._queue(False, rollout, last.closure)
+            self._queue((False, rollout, last.closure), now)
         elif type(last) is RemoteAppendEventLog or type(last) is RemoteInsertQuarantine:
             raise AssertionError("the reducer gives an agent no effect of the control plane")
         else:
@@ -308,17 +321,17 @@ class Host:
 
     # -- activation and rollback
 
-    def _queue(self, switch: bool, rollout: Rollout, closure: str) -> None:
-        self.jobs += ((switch, rollout, closure),)
+    def _queue(self, job: Job, now: float) -> None:
+        """Activations and rollbacks go one at a time, in the order asked for."""
         self.world.restless += 1
+        self.jobs += (job,)
         if len(self.jobs) == 1:
-            self._begin()
+            self._begin(job, now)
 
-    def _begin(self) -> None:
-        """Begin the first of the jobs: activations and rollbacks go one at a time, in the order asked for."""
+    def _begin(self, job: Job, now: float) -> None:
+        """Begin the first of the jobs, now (s)."""
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
-        switch, rollout, closure = self.jobs[0]
-        now = clock.now
+        switch, rollout, closure = job
         if not switch:
             clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, self._end, self._roll_back)
             return
@@ -328,7 +341,7 @@ class Host:
             self.apply(rollout, record, started, now)
         if self.closure == closure:
             self._switched(rollout, closure, now)
-            self._next()
+            self._next(now)
             return
         duration = durations("activation", rollout.ref)[number]
         timeout = self.settings.activation_timeout
@@ -340,14 +353,15 @@ class Host:
     def _end(self, due: Due) -> None:
         """The time of the first of the jobs is over: `due` holds what comes of it."""
         _, rollout, closure = self.jobs[0]
-        due.value(rollout, closure, self.world.clock.now)
-        self._next()
+        now = self.world.clock.now
+        due.value(rollout, closure, now)
+        self._next(now)
 
-    def _next(self) -> None:
+    def _next(self, now: float) -> None:
         self.jobs = self.jobs[1:]
         self.world.restless -= 1
         if self.jobs:
-            self._begin()
+            self._begin(self.jobs[0], now)
         elif self.reboot_due:
             self._go_down()
 
@@ -408,6 +422,7 @@ class Host:
     def _defer(self, rollout: Rollout, closure: str) -> None:
         """The host needs a reboot into `closure`. A reboot that is due already keeps its time."""
         world = self.world
+        world.control_plane.await_reports(self)
         self.reboot_to = (closure, rollout.ref)
         reboot = self.settings.reboot
         if self.reboot_at is None and reboot != "never":
@@ -486,7 +501,7 @@ class Host:
         """One heartbeat, if online, with the closure that the host runs now."""
         if self.online:
             clock = self.world.clock
-            clock.post(clock.now, self.delay, INBOX, self.number, self._heartbeat_arrives, self.closure, detail=1)
+            clock.post(clock.now, self.delay, INBOX, self.number, self._heartbeat_arrives, self.closure, A_HEARTBEAT)
 
     def _heartbeat_arrives(self, closure: str, now: float) -> None:
         self.world.control_plane.heartbeat(self, closure, now)
@@ -583,12 +598,15 @@ class Host:
     def advance_tick(self) -> None:
         """Page 5, "Advance tick"."""
         now = self.world.clock.now
-        sustained = self.world.settings.sustained_failure
         for rollout in self.soaking():
-            record = self.records[rollout.number]
-            event = due_at_tick(record, rollout.on_health_failure, sustained, now)
-            if event is not None:
-                self.apply(rollout, record, event, now)
+            self.advance(rollout, now)
+
+    def advance(self, rollout: Rollout, now: float) -> None:
+        """What the advance tick of now (s) does to a record that soaks."""
+        record = self.records[rollout.number]
+        event = due_at_tick(record, rollout.on_health_failure, self.world.settings.sustained_failure, now)
+        if event is not None:
+            self.apply(rollout, record, event, now)
 
 
 def due_at_tick(

@@ -73,23 +73,23 @@ class Moves(msgspec.Struct):
     at: NDArray[np.float64]
 
 
-_pack = Struct("=iibbd").pack
+packed = Struct("=iibbd").pack
+"""A row of a `MoveLog`: rollout, host, states from and to, time (s)."""
 _ROW = np.dtype([("rollout", "=i4"), ("host", "=i4"), ("source", "i1"), ("target", "i1"), ("at", "=f8")])
-"""A row of a `MoveLog`, as it is written and as it is read."""
 
 
 class MoveLog:
     """Where the model appends state changes; `columns` gives them as arrays. A row is one piece of bytes: packing it
-    costs less than an append per column does."""
+    costs less than an append per column does. The model, for which a call counts, adds `packed` rows itself."""
 
     def __init__(self) -> None:
-        self._rows = bytearray()
+        self.rows = bytearray()
 
     def append(self, rollout: int, host: int, source: int, target: int, at: float) -> None:
-        self._rows += _pack(rollout, host, source, target, at)
+        self.rows += packed(rollout, host, source, target, at)
 
     def columns(self) -> Moves:
-        rows = np.frombuffer(self._rows, dtype=_ROW)
+        rows = np.frombuffer(self.rows, dtype=_ROW)
         return Moves(**{name: rows[name].copy() for name in _ROW.names or ()})
 
 

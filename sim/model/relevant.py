@@ -7,8 +7,9 @@ What each of them needs is known in advance:
 - *Heartbeat.* One matters if the control plane has an unverified record whose target the host runs, or a record further
   on than the agent's. Such hosts are in *session*: their heartbeats are real events until that is over. All other
   heartbeats only restart the tickers, which is part of the tickers' schedule.
-- *Report.* What nobody looks at is counted when it is skipped. Should the two sides lose count of each other's events,
-  what is still on its way is made real (`under_way`), and from then on every report is.
+- *Report.* One on whose arrival nothing waits is read when the control plane does something (`inbox`). What nobody
+  looks at is counted when it is skipped. Should the two sides lose count of each other's events, what is still on its
+  way is made real (`under_way`), and from then on every report is.
 - *Probe run.* The place of a run in its ticker's schedule and its time follow from each other (`schedule`), so the next
   run with another outcome is the next by place (flakes, as run lengths) or the first at or after a time (onset of a
   defect, begin and end of an outage). Of a soak in which surely none fails only the tick is planned (`calm`).
@@ -31,7 +32,8 @@ from sim.model.calm import Calm, CalmSoaks
 from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
 from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
-from sim.model.presence import online_stretches, ran_at, was_online
+from sim.model.inbox import A_HEARTBEAT
+from sim.model.presence import ALWAYS_ONLINE, online_stretches, ran_at, was_online
 from sim.model.probes import ProbeRuns, failing_probes, next_change, passes_until
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Passed, Schedule
@@ -67,6 +69,7 @@ class Watch:
         "stored",
         "tick_at",
         "tick_due",
+        "tick_due_at",
         "ticking",
         "upto",
     )
@@ -83,9 +86,11 @@ class Watch:
         self.upto = -1.0
         self.session: Due | None = None
         self.probe_due: Due | None = None
-        self.tick_due: Due | None = None
         self.tick_at = inf
         """When a record will cross or converge if no run changes anything before (s): no later run is looked for."""
+        self.tick_due: Due | None = None
+        self.tick_due_at = inf
+        """The next tick that is planned (s), which may come before the one that matters."""
         self.stored: list[Skipped] | None = None
         """Reports that wait on the host's disk: they arrive when it is back."""
         self.sent: list[Skipped] | None = None
@@ -194,7 +199,9 @@ class Relevant:
                 return
             watch = host.watch = Watch()
             watch.online = host.online
-        elif watch.rollout is not None:
+        else:
+            self.world.control_plane.await_reports(host)
+        if watch.rollout is not None:
             self.review(host)  # while the schedule still tells which resets of the other record are under way
             self._settle(host, watch, now)
         watch.follow(rollout, host.runs(rollout), now, ticking=True)
@@ -210,11 +217,20 @@ class Relevant:
             for runs in watch.runs:
                 self._first_run(host, watch, rollout, runs, now, alone)
                 runs.base = runs.n
-        self.review(host)
-        if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
-            self._plan_resets(host, watch, now)
+        if not host.awaited:
+            # its report is ahead of every heartbeat from now on: when they are answered, both sides soak
+            watch.first_reset = host.first_reset(now) if self._resets else None
+        else:
+            self.review(host)
+            if watch.session is None and rollout.mirrors[host.number].state == "Soaking":
+                self._plan_resets(host, watch, now)
         self._plan_tick(host, watch, now)
         self._plan_probes(host, watch)
+
+    def _new_watch(self, host: Host) -> Watch:
+        self.world.control_plane.await_reports(host)
+        watch = host.watch = Watch()
+        return watch
 
     # -- calm soaks
 
@@ -225,7 +241,10 @@ class Relevant:
 
     def _begin_calm(self, host: Host, rollout: Rollout, now: float) -> bool:
         """Begin a soak as a calm one, now (s), if it is."""
-        if not (
+        record = host.records[rollout.number]
+        if record.probes:
+            return False
+        if host.awaited and not (
             self._counts
             and host.online
             and host.delay
@@ -233,10 +252,9 @@ class Relevant:
             and len(host.records) == 1
             and self._moved_by_reports_alone(host, rollout)
             and rollout.mirrors[host.number].state != "Soaking"
-            and not host.records[rollout.number].probes
         ):
             return False
-        tick_at = self._next_tick(host, now)
+        tick_at = self._tick_from(host, self._matters_at(record), now)
         if not self.world.surely_passes(host, rollout, now, min(tick_at, self.world.scenario.until)):
             return False
         soak = host.watch = Calm(rollout, now)
@@ -246,13 +264,13 @@ class Relevant:
     def _disturb(self, host: Host, soak: Calm) -> Watch:
         """Something happens to a host in a calm soak: watch it as if the soak had never been calm."""
         rollout, since = soak.rollout, soak.since
-        watch = host.watch = Watch()
+        watch = self._new_watch(host)
         watch.follow(rollout, host.runs(rollout), since, ticking=True)
-        watch.tick_at, watch.tick_due = soak.tick_at, soak.tick_due
+        watch.tick_due, watch.tick_due_at = soak.tick_due, soak.tick_due_at
+        watch.tick_at = soak.tick_due_at
         self._count_first_runs(watch, since + host.delay)
-        mirror_soaks = rollout.soaks_since.get(host.number)
-        if self._resets and mirror_soaks is not None:
-            watch.first_reset = host.first_reset(mirror_soaks - host.delay)
+        if self._resets and rollout.mirrors[host.number].state == "Soaking":
+            watch.first_reset = host.first_reset(since)
         return watch
 
     # -- first runs
@@ -343,7 +361,7 @@ class Relevant:
         if watch is not None and watch.session is not None:
             return
         if watch is None:
-            watch = host.watch = Watch()
+            watch = self._new_watch(host)
             watch.online = host.online
         self._make_real(host, watch)  # also of a host that has gone offline since
         if host.online:
@@ -357,6 +375,7 @@ class Relevant:
                 (record,) = host.records.values()
                 if record.state == "Soaking":
                     return False
+            self.world.control_plane.await_reports(host)
             mirror = host.mirrored[0].mirrors[host.number]
             if mirror.state == "Converged" or mirror.state == "Reverted":
                 return False
@@ -394,6 +413,7 @@ class Relevant:
 
     def _make_real(self, host: Host, watch: Watch) -> None:
         """Schedule the heartbeats and replies that are under way, and settle the schedule that told them."""
+        self.world.control_plane.await_reports(host)
         clock = self.world.clock
         now, stage, delay = clock.now, clock.stage, host.delay
         self._settle(host, watch, now)
@@ -412,7 +432,7 @@ class Relevant:
                 if arrival > now or (arrival == now and stage < PLANNING):
                     self._real_heartbeats += 1
                     heartbeat = (host, ran_at(host.closures, sent))
-                    clock.post(now, arrival - now, INBOX, host.number, self._arrives, heartbeat, detail=1)
+                    clock.post(now, arrival - now, INBOX, host.number, self._arrives, heartbeat, A_HEARTBEAT)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
                     reply = host, [(watch.rollout, watch.rollout.mirrors[host.number])]
                     # due now, it belongs to this round and not, as what is sent now without delay, to the next
@@ -431,6 +451,7 @@ class Relevant:
 
     def _plan_resets(self, host: Host, watch: Watch, now: float) -> None:
         """Find the first reset by a heartbeat that is no event of its own."""
+        self.world.control_plane.await_reports(host)
         if watch.rollout is None:
             soaking = host.soaking()
             if len(soaking) != 1:
@@ -552,28 +573,32 @@ class Relevant:
 
     def _plan_tick(self, host: Host, watch: Watch, now: float) -> None:
         """Schedule the next advance tick at which a record will cross or converge, if nothing changes before."""
+        at = watch.tick_at = self._next_tick(host, now)
         if watch.tick_due is not None:
+            if watch.tick_due_at <= at:  # a tick too early does nothing, and then the next is planned
+                return
             watch.tick_due.cancel()
             watch.tick_due = None
-        self._set_tick(host, watch, self._next_tick(host, now))
+        self._set_tick(host, watch, at)
 
     def _set_tick(self, host: Host, watch: Watch | Calm, at: float) -> None:
-        watch.tick_at = at
         if at < inf:
             watch.tick_due = self.world.clock.due(at, TICK, host.number, self._ticks, host)
+            watch.tick_due_at = at
 
     def _next_tick(self, host: Host, now: float) -> float:
         """The next advance tick from now (s) at which a record will cross or converge as things stand; infinite if
         there is none."""
-        soonest = inf
-        for record in host.records.values():
-            if record.state == "Soaking" and (at := self._matters_at(record)) < soonest:
-                soonest = at
-        if soonest == inf:
+        matters = [self._matters_at(record) for record in host.records.values() if record.state == "Soaking"]
+        return self._tick_from(host, min(matters, default=inf), now)
+
+    def _tick_from(self, host: Host, at: float, now: float) -> float:
+        """The next advance tick from now (s) at or after `at`."""
+        if at == inf:
             return inf
         earliest = now + QUANTUM if self.world.clock.stage else now
         start = host.lives[-1].tick_start
-        k = first_at_or_after(start, self._tick, soonest if soonest > earliest else earliest) or 1
+        k = first_at_or_after(start, self._tick, at if at > earliest else earliest) or 1
         return start + k * self._tick
 
     def _matters_at(self, record: HostRecord) -> float:
@@ -592,8 +617,11 @@ class Relevant:
         soak: Watch | Calm | None = host.watch
         if soak is not None:
             soak.tick_due = None
-            soak.tick_at = inf
-        host.advance_tick()
+            soak.tick_due_at = inf
+        if type(soak) is Calm:
+            host.advance(soak.rollout, self.world.clock.now)
+        else:
+            host.advance_tick()
         watch = self._watch(host)
         if watch is not None and (watch.rollout is not None or len(host.records) > 1):
             self._plan_tick(host, watch, self.world.clock.now)
@@ -604,7 +632,7 @@ class Relevant:
             if due is not None:
                 due.cancel()
         watch.probe_due = watch.tick_due = None
-        watch.tick_at = inf
+        watch.tick_at = watch.tick_due_at = inf
 
     # -- counting
 
@@ -676,29 +704,41 @@ class Relevant:
         """Count what was skipped up to `at` (s): the runs of what still soaks, all heartbeats, the idle ticks."""
         for host in self.world.hosts:
             watch: Watch | Calm | None = host.watch
+            if watch is None:
+                continue
             if isinstance(watch, Calm):
                 self._calm.append(host, watch, at)
-            elif watch is not None and watch.rollout is not None:
+            elif watch.rollout is not None:
                 self._settle_upto(host, watch, watch.rollout, at)
         self.calm_runs = self._calm.count(self.world.tally, self._passed)
         self.skipped += sum(int(runs.sum()) for runs in self.calm_runs.values())
         for kind, first, step, count in self._passed.combs():
             self.world.tally.combs(REPORT[kind], first, step, count)
-        lives = [(life.tick_start, life.end) for host in self.world.hosts for life in host.lives]
-        start, end = np.array(lives).reshape(-1, 2).T
+        lives = [life for host in self.world.hosts for life in host.lives]
+        start = np.array([life.tick_start for life in lives])
+        end = np.array([life.end for life in lives])
         ticks = int((np.maximum(np.minimum(end, at) - start, 0.0) // self._tick).sum())
         heartbeats = self._count_heartbeats(at) + self._parting_heartbeats
         self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
 
     def _count_heartbeats(self, at: float) -> int:
         """Count every heartbeat that arrives, by arrival; gives how many were sent by `at` (s)."""
+        hosts, upto = self.world.hosts, at + QUANTUM
+        # most hosts are always online: of them, a column of numbers each, for a third of the time that rows take
+        always = [(host, life) for host in hosts if host.presence is ALWAYS_ONLINE for life in host.lives]
         stretches = [
             (life.heartbeat_start, life.end, begin, end, host.delay)
-            for host in self.world.hosts
+            for host in hosts
+            if host.presence is not ALWAYS_ONLINE
             for life in host.lives
-            for begin, end in online_stretches(host.presence, at + QUANTUM)
+            for begin, end in online_stretches(host.presence, upto)
         ]
-        start, life_end, begin, end, delay = np.array(stretches).reshape(-1, 5).T
+        columns = np.array(stretches).reshape(-1, 5).T
+        start = np.append(columns[0], [life.heartbeat_start for _, life in always])
+        life_end = np.append(columns[1], [life.end for _, life in always])
+        begin = np.append(columns[2], np.zeros(len(always)))
+        end = np.append(columns[3], np.full(len(always), upto))
+        delay = np.append(columns[4], [host.delay for host, _ in always])
         sent = start + np.ceil((np.maximum(begin, start) - start) / self._heartbeat) * self._heartbeat
         counts = np.maximum(np.ceil((np.minimum(end, life_end) - sent) / self._heartbeat), 0.0).astype(np.int64)
         self.world.tally.combs("heartbeats", sent + delay, np.full(len(sent), self._heartbeat), counts)

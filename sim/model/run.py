@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Progress:
 
     def states(self) -> dict[str, int]:
         """Host records per state, over the rollouts that are not superseded, by the control plane's mirrors."""
+        self._world.control_plane.catch_up()
         counts: dict[str, int] = dict.fromkeys(STATES, 0)
         for rollout in self._world.control_plane.rollouts:
             if rollout.record.state != "Superseded":
@@ -62,6 +64,7 @@ class Progress:
 
     def waves(self) -> dict[str, tuple[int, int]]:
         """Per rollout that is not superseded: its current wave and how many it has."""
+        self._world.control_plane.catch_up()
         return {
             rollout.rollout_id: (rollout.record.current_wave, rollout.wave_count)
             for rollout in self._world.control_plane.rollouts
@@ -213,6 +216,7 @@ def _set_up(world: World) -> None:
             stays = Stays(world.alternation("online", online), host.number)
             if not stays.is_up(0):
                 host.available = host.online = False
+                host.awaited = True
                 if world.journal is not None:
                     world.journal.host_event(0.0, host, "offline", {})
                 host.presence = [(-1.0, False)]
@@ -239,6 +243,7 @@ def _advance(world: World, view: Progress, progress: Callable[[Progress], None] 
         world.clock.run(world.scenario.until, look)
     except KeyboardInterrupt:
         return "interrupted"
+    world.control_plane.read(world.clock.now, inf)
     return "quiescent" if world.quiet() else "horizon"
 
 
@@ -249,8 +254,9 @@ def _record(world: World, seed: int, replication: int, end: str) -> Recording:
         ended_at = world.scenario.until
     else:
         ended_at = world.clock.now
-    world.recurrence.finish(ended_at)
     plane = world.control_plane
+    plane.catch_up()
+    world.recurrence.finish(ended_at)
     gates = plane.index.finish(ended_at)
     mirror = world.mirror_moves.columns()
     world.tally.moments("moves").frombytes(mirror.at.tobytes())

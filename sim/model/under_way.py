@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from sim.model.clock import INBOX, INBOX_OPEN
+from sim.model.inbox import A_REPORT
 from sim.reducer.payloads import (
     ActivationCompleted,
     ActivationDeferred,
@@ -75,7 +76,7 @@ def make_real(host: Host, sent: list[Skipped], stored: list[Skipped]) -> list[tu
     if not late and not stored:
         return []
     arriving: defaultdict[float, list[Sent]] = defaultdict(list)
-    for arrival, (_, rollout, report) in clock.call_back(INBOX, host.number, 0):
+    for arrival, (_, rollout, report) in clock.call_back(INBOX, host.number, A_REPORT):
         arriving[arrival].append((rollout, report))
     for arrival, one in late:
         arriving[arrival].append(one)
@@ -91,7 +92,7 @@ def make_real(host: Host, sent: list[Skipped], stored: list[Skipped]) -> list[tu
     receive = host.world.control_plane.receive
     for arrival, line in arriving.items():
         for rollout, report in line:
-            clock.post(now, arrival - now, INBOX, host.number, receive, (host, rollout, report))
+            clock.post(now, arrival - now, INBOX, host.number, receive, (host, rollout, report), A_REPORT)
     return [(type(report).__name__, arrival) for arrival, (_, report) in late]
 
 

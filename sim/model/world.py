@@ -14,6 +14,7 @@ from sim.model.clock import DELIVERY, INBOX, Clock
 from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host
+from sim.model.inbox import A_REPORT, Inbox
 from sim.model.load import Tally
 from sim.model.luck import Alternation, Flakes, Stays
 from sim.model.probes import SHORTEST, ProbeRuns, flakeless, up_from_the_start
@@ -21,7 +22,7 @@ from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Schedule
 from sim.model.switches import adjusted_events
-from sim.reducer.protocol import Steps
+from sim.reducer.protocol import BUILT_IN, Steps
 from sim.scenario.schema import Alternating, Probe, Scenario
 from sim.scenario.units import quantize
 
@@ -102,6 +103,10 @@ class World:
         self.failing = FailingTime()
         self.journal: Journal | None = None
         self.recording = record_events
+        self.inbox = Inbox()
+        self.awaits_all = record_events or scenario.fidelity == "full" or steps is not BUILT_IN
+        """Whether every report is an event: who takes note of all, or answers many steps at a time, wants each at its
+        time."""
         self.asks_all = record_events or scenario.fidelity == "full"
         """Whether the reducers are asked even where the answer changes nothing and is only counted."""
         self.probe_runs: defaultdict[int, dict[int, list[ProbeRuns]]] = defaultdict(dict)
@@ -197,8 +202,10 @@ class World:
     def _mail_matters(self) -> bool:
         """Whether a report is under way, or a dispatch that may come of something."""
         clock = self.clock
-        return any(detail == 0 for detail, _ in clock.under_way(INBOX)) or any(
-            matters for _, (_, _, _, matters) in clock.under_way(DELIVERY)
+        return (
+            bool(self.inbox)
+            or any(kind == A_REPORT for kind, _ in clock.under_way(INBOX))
+            or any(matters for _, (_, _, _, matters) in clock.under_way(DELIVERY))
         )
 
     def _slots_doomed(self) -> bool:
@@ -206,5 +213,5 @@ class World:
         return all(
             host.dead or plane.doomed(plane.rollouts[number], now + host.delay)
             for host in self.hosts
-            for number in host.slots
+            for number in host.slots or ()
         )

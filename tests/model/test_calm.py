@@ -52,4 +52,7 @@ def test_a_calm_soak_counts_what_a_watched_one_does(tmp_path, monkeypatch, resta
     watched = sim.run(scenario)
     for frame in FRAMES:
         pd.testing.assert_frame_equal(getattr(calm, frame), getattr(watched, frame), check_exact=True)
-    assert calm.summary["events"] == watched.summary["events"]
+    # a watched host's reports are events of their own: what differs is how many were scheduled, and nothing else
+    assert calm.summary["events"].items() - watched.summary["events"].items() <= {
+        ("simulated", calm.summary["events"]["simulated"])
+    }
