@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from itertools import count
 from math import inf
+from time import perf_counter
 from types import SimpleNamespace
 
 import pandas as pd
@@ -71,3 +74,21 @@ def test_letters_come_by_arrival_then_host_then_as_sent():
     assert len(inbox) == 1
     assert keys(inbox.take(inf)) == [(7.0, 0, 5)]
     assert not inbox
+
+
+def test_who_looks_on_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "watched.yaml"
+    path.write_text(SCENARIO.replace("FROM", "open"))
+    scenario = sim.load(path)
+    alone = sim.run(scenario)
+    monkeypatch.setattr("sim.model.clock.LOOK_EVERY", 1)
+    run = importlib.import_module("sim.model.run")
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=count().__next__, perf_counter=perf_counter))
+    seen = []
+    watched = sim.run(scenario, progress=lambda view: seen.append((view.states(), view.waves())))
+    for frame in FRAMES:
+        pd.testing.assert_frame_equal(getattr(alone, frame), getattr(watched, frame), check_exact=True)
+    assert alone.summary | {"wall_s": 0} == watched.summary | {"wall_s": 0}
+    assert len(seen) > 1_000
+    # none before the first rollout; then each host in the one that is not superseded
+    assert {sum(states.values()) for states, _ in seen} == {0, 150}
