@@ -194,12 +194,14 @@ class Clock:
         callback: Callable[[Any, float], None],
         value: Any,
         detail: int = 0,
+        *,
+        own: bool = False,
     ) -> None:
         """Call `callback(value, arrival)` when a message sent now arrives: at the control plane (phase INBOX), or at
         the host in one of a host's phases. Without delay it belongs to the present round of now at the control plane,
-        and to the next at a host."""
+        or where the host's own activity brought it (`own`), and to the next at a host."""
         arrival = now + delay
-        priority = phase if delay else phase + (self.round + (phase != INBOX)) * _ROUND
+        priority = phase if delay else phase + (self.round + (phase != INBOX and not own)) * _ROUND
         key = (arrival, priority)
         mail = self._mail.get(key)
         if mail is None:

@@ -220,14 +220,14 @@ class Host:
         waiting, self.slots = self.slots, None
         world.waiting -= len(waiting)
         for number, (closure, soak_due_at) in waiting.items():
-            self.take(world.control_plane.rollouts[number], closure, soak_due_at, now)
+            self.take(world.control_plane.rollouts[number], closure, soak_due_at, now, own=True)
 
-    def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float) -> None:
-        """Take one dispatch now, to have it `network_delay` later."""
+    def take(self, rollout: Rollout, closure: str, soak_due_at: float | None, now: float, *, own: bool = False) -> None:
+        """Take one dispatch now, to have it `network_delay` later; `own` if by coming online, not as it is queued."""
         world = self.world
         soak_due_at, matters = world.control_plane.taken(rollout, self, soak_due_at, now)
         dispatch = (rollout, closure, soak_due_at, matters)
-        world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch)
+        world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch, own=own)
 
     def _deliver(self, dispatch: Dispatch, now: float) -> None:
         rollout, closure, soak_due_at, matters = dispatch

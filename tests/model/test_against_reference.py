@@ -381,7 +381,7 @@ def test_many_random_scenarios(tmp_path: Path, block: int) -> None:
 HARD = [
     *(62033, 71132, 71677, 71882, 72127, 72528),  # a reply that outlives a reboot
     *(62019, 70714, 71432, 72546, 73057),  # a host that goes down after its heartbeat of the same instant
-    70851,  # a dispatch delivered after the advance tick of the same instant
+    70851,  # a dispatch taken and delivered at the instant of an advance tick
     *(62011, 62139, 62317, 62392),  # reports under way when a heartbeat takes the control plane's record further
     84547,  # the same where the host has run the release from the beginning, but not the release before it
     70004,  # and their order

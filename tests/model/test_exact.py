@@ -723,13 +723,31 @@ def test_a_host_that_goes_down_after_its_heartbeat_of_the_same_instant(tmp_path:
     assert result.summary["load"]["heartbeats"] == 11
 
 
-def test_a_dispatch_delivered_after_the_tick_of_the_same_instant(tmp_path: Path) -> None:
-    """Without delay, a host that comes back at 100 has its dispatch at 100, but after its advance tick of 100: it soaks
-    until the next."""
+def test_a_dispatch_taken_and_delivered_before_the_tick_of_the_same_instant(tmp_path: Path) -> None:
+    """Without delay, a host that comes back at 100 has its dispatch at 100 as part of what it does then: before its
+    advance tick of 100, at which a record without a soak converges."""
     data = scenario(
         fleet(waves=[]),
         default={"network_delay": 0, "activation": "0s", "online": {"up": "40s", "down": "60s"}},
         control_plane={"default_soak": "0s"},
         releases=[{"ref": "r1", "at": "45s"}],
     )
-    assert moves(played(tmp_path, data), "c-0") == [("PA", 100.0, 100.0), ("AS", 100.0, 100.0), ("SC", 105.0, 105.0)]
+    assert moves(played(tmp_path, data), "c-0") == [("PA", 100.0, 100.0), ("AS", 100.0, 100.0), ("SC", 100.0, 100.0)]
+
+
+def test_a_dispatch_taken_at_the_end_of_a_boot_is_ahead_of_the_first_heartbeat(tmp_path: Path) -> None:
+    """Without delay: the switch to r0 is deferred at 20, the host goes down at 30 and is up at 130, on r0. r1, which
+    leaves it as it is, has been queued since 120: taken and delivered at 130, with its reports ahead of the heartbeat
+    of 130, which says what would complete r0 alone. r0 soaks to 600, r1 from its opening at 120 to 720."""
+    data = scenario(
+        fleet(),
+        default={"network_delay": 0, "activation": 20, "defer": {"probability": 1.0}, "reboot": 10, "boot": 100},
+        releases=[{"ref": "r0", "closures": "shared"}, {"ref": "r1", "at": "100s", "unchanged": 1.0}],
+    )
+    transitions = played(tmp_path, data).transitions
+    of_r1 = transitions[transitions["rollout_id"].str.endswith("r1")]
+    assert of_r1[["from", "to", "at", "cp_at"]].to_numpy().tolist() == [
+        ["Pending", "Activating", 130.0, 130.0],
+        ["Activating", "Soaking", 130.0, 130.0],
+        ["Soaking", "Converged", 720.0, 720.0],
+    ]

@@ -31,8 +31,11 @@ from sim.reducer.selectors import matches, summary
 from sim.scenario.draws import host_key, stream, uniform
 from sim.scenario.units import quantize
 
-# What a host does at one time, in this order (page 4 fixes only the last three and page 5 that a reset replaces a run).
-RANKS = {name: n for n, name in enumerate(["online", "power", "job", "message", "probe", "tick", "heartbeat"])}
+# What a host does at one time, in this order: page 4 fixes only the last two, and page 5 that a reset replaces a run.
+# The rest is open, and as in the model.
+RANKS = {
+    name: n for n, name in enumerate(["online", "dispatch", "job", "power", "reply", "probe", "tick", "heartbeat"])
+}
 OPEN_STATES = ("Pending", "Activating", "Deferred", "Soaking")
 
 
@@ -892,7 +895,7 @@ class Reference:
         record = self.mirror[rollout_id][host.name]
         if self.rules.soak_from == "dispatch" and record.soak_due_at is None:
             self.mirror[rollout_id][host.name] = msgspec.structs.replace(record, soak_due_at=due)
-        self.at(self.now + host.delay, host, "message", lambda: self.deliver(host, rollout_id, target, due))
+        self.at(self.now + host.delay, host, "dispatch", lambda: self.deliver(host, rollout_id, target, due))
 
     def report_arrives(self, host: Host, report: tuple[str, Any]) -> None:
         rollout_id, payload = report
@@ -954,7 +957,7 @@ class Reference:
                     ev.RemoteConverged(seq + 3, converged_at=reached, current_closure=closure),
                 )
         reply = [self.mirror[r][name] for r in mine if self.mirror[r][name].state in OPEN_STATES]
-        self.at(now + host.delay, host, "message", lambda: self.reply_arrives(host, reply))
+        self.at(now + host.delay, host, "reply", lambda: self.reply_arrives(host, reply))
 
     def completed(self, seq: int, closure: str) -> Any:
         return ev.RemoteActivationCompleted(seq, observed_current_closure=closure, exit_code=0, completed_at=self.now)
