@@ -85,6 +85,9 @@ def run(
 ) -> None:
     """Simulate a scenario and print what became of it."""
     changes = settings(change, seed=seed, until=until, fidelity=fidelity)
+    if out is not None and event_log is not None and out.resolve() == event_log.resolve():
+        problem = f"{event_log}: is what --out names; expected a file of its own"
+        raise typer.BadParameter(problem, param_hint="'--event-log'")
     # before pandas: a mistake in the file is told at once
     from sim.scenario.loader import load
 

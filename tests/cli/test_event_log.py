@@ -48,6 +48,15 @@ def test_a_run_writes_the_log_that_export_writes(cli, saved, tmp_path):
     assert rows_of(tmp_path / "again.db") > rows_of(tmp_path / "events.db")
 
 
+def test_a_run_does_not_save_twice_in_one_place(cli, tmp_path):
+    (tmp_path / "small.yaml").write_text(SCENARIO)
+    said = cli("run", tmp_path / "small.yaml", "--out", tmp_path / "both", "--event-log", tmp_path / "." / "both")
+    assert said.code == 2
+    assert "--event-log" in said.err
+    assert "is what --out names" in said.err
+    assert not (tmp_path / "both").exists()
+
+
 def test_export_refuses_what_it_cannot_do(cli, saved, tmp_path):
     target = tmp_path / "small.yaml"
     assert cli("export", saved, "-o", target) == (
