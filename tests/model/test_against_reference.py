@@ -378,6 +378,18 @@ def test_many_random_scenarios(tmp_path: Path, block: int) -> None:
         compare(1000 + 25 * block + n, tmp_path, hours=2.0 + 0.25 * (n % 12))
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        950_332,  # an activation times out at the instant at which the next release's dispatch is there
+        900_700,  # without delay, a dispatch taken at the end of a boot, and the heartbeat of that instant
+        2_001_007,  # a switch that ends when a reply has brought the agent a soaking record
+    ],
+)
+def test_scenarios_on_which_the_two_once_differed(tmp_path: Path, seed: int) -> None:
+    assert compare(seed, tmp_path, hours=1.5)
+
+
 HARD = [
     *(62033, 71132, 71677, 71882, 72127, 72528),  # a reply that outlives a reboot
     *(62019, 70714, 71432, 72546, 73057),  # a host that goes down after its heartbeat of the same instant

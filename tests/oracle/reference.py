@@ -495,14 +495,16 @@ class Reference:
             host.closure = closure
             host.reboot_at = host.reboot_to = None
             host.reboot_number += 1
-            host.runs = Counter({key: n for key, n in host.runs.items() if key[0] != rollout_id})
-            self.feed(
+            counted = host.runs
+            host.runs = Counter({key: n for key, n in counted.items() if key[0] != rollout_id})
+            if not self.feed(
                 host,
                 rollout_id,
                 lambda seq: ev.LocalActivationCompleted(
                     seq, observed_current_closure=closure, exit_code=0, completed_at=now
                 ),
-            )
+            ):
+                host.runs = counted  # refused, for a reply has told the agent already: it is the same activation
         elif how == "deferred":
             component = self.component(host, ref)
             self.plan_reboot(host, closure, ref)
