@@ -8,11 +8,12 @@ scheduled here: the two fidelities differ in just that and live in `every` and `
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from math import floor, inf
+from math import floor
 from typing import TYPE_CHECKING, Any, assert_never
 
 from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due, first_at_or_after
 from sim.model.inbox import A_HEARTBEAT, A_REPORT
+from sim.model.lives import Life
 from sim.model.luck import Stays
 from sim.model.presence import ALWAYS_ONLINE, Closures, Presence
 from sim.model.probes import ProbeRuns, failing_probes
@@ -57,18 +58,6 @@ Job = tuple[bool, "Rollout", str]
 """A switch, or else a rollback, of a rollout: to which closure."""
 DAY = 86_400.0
 ORDER = {state: place for place, state in enumerate(STATES)}
-
-
-class Life:
-    """One stretch in which the agent runs (s): when its heartbeats and its advance ticks are counted from, and its
-    end, infinite until the host goes down."""
-
-    __slots__ = ("end", "heartbeat_start", "tick_start")
-
-    def __init__(self, heartbeat_start: float, tick_start: float):
-        self.heartbeat_start = heartbeat_start
-        self.tick_start = tick_start
-        self.end = inf
 
 
 class Host:

@@ -33,87 +33,19 @@ from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY
 from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
 from sim.model.inbox import A_HEARTBEAT
-from sim.model.presence import ALWAYS_ONLINE, online_stretches, ran_at, was_online
+from sim.model.lives import count_ticks, heartbeats
+from sim.model.presence import ran_at, was_online
 from sim.model.probes import ProbeRuns, failing_probes, next_change, passes_until
 from sim.model.rollouts import Rollout
 from sim.model.schedule import Passed, Schedule
 from sim.model.under_way import Skipped, make_real
+from sim.model.watch import Watch
 from sim.model.world import World
 from sim.reducer.payloads import Report
 from sim.reducer.records import HostRecord
 from sim.scenario.units import QUANTUM
 
 REPORT = {kind.__name__: f"reports.{kind.__name__}" for kind in get_args(Report)}
-
-
-class Watch:
-    """What is scheduled for one host: the tickers' schedule, the next tick that can fire, the session.
-
-    `rollout` is the record whose runs the schedule tells: the one that has the tickers (`ticking`), or the only one
-    that soaks and will get them at `first_reset`. `base` is the last reset (s). `upto`: heartbeats sent at or before
-    that time (s) are real or have had their effect. `runs` are that record's probes, `steady` if none of them can ever
-    fail, `shortest` the least of their intervals (s).
-    """
-
-    __slots__ = (
-        "base",
-        "first_reset",
-        "online",
-        "probe_due",
-        "rollout",
-        "runs",
-        "sent",
-        "session",
-        "shortest",
-        "steady",
-        "stored",
-        "tick_at",
-        "tick_due",
-        "tick_due_at",
-        "ticking",
-        "upto",
-    )
-
-    def __init__(self) -> None:
-        self.rollout: Rollout | None = None
-        self.runs: list[ProbeRuns] = []
-        self.steady = True
-        self.shortest = inf
-        self.ticking = False
-        self.base = 0.0
-        self.first_reset: float | None = None
-        self.online = True
-        self.upto = -1.0
-        self.session: Due | None = None
-        self.probe_due: Due | None = None
-        self.tick_at = inf
-        """When a record will cross or converge if no run changes anything before (s): no later run is looked for."""
-        self.tick_due: Due | None = None
-        self.tick_due_at = inf
-        """The next tick that is planned (s), which may come before the one that matters."""
-        self.stored: list[Skipped] | None = None
-        """Reports that wait on the host's disk: they arrive when it is back."""
-        self.sent: list[Skipped] | None = None
-        """Reports that may be on their way to the control plane, while something may yet take its record ahead of
-        them."""
-
-    def follow(self, rollout: Rollout, runs: list[ProbeRuns], base: float, ticking: bool) -> None:
-        """Tell the runs of this record from `base` (s) on."""
-        self.rollout, self.runs, self.base, self.ticking = rollout, runs, base, ticking
-        self.first_reset = None
-        self.steady, self.shortest = True, inf
-        for one in runs:
-            self.steady = self.steady and one.steady
-            if one.interval < self.shortest:
-                self.shortest = one.interval
-
-    def passes(self, now: float) -> bool:
-        """Whether no probe's next run fails if it falls on now (s)."""
-        if not self.steady:
-            for one in self.runs:
-                if one.outcome(one.n + 1, now):
-                    return False
-        return True
 
 
 class Relevant:
@@ -714,32 +646,9 @@ class Relevant:
         self.skipped += sum(int(runs.sum()) for runs in self.calm_runs.values())
         for kind, first, step, count in self._passed.combs():
             self.world.tally.combs(REPORT[kind], first, step, count)
-        lives = [life for host in self.world.hosts for life in host.lives]
-        start = np.array([life.tick_start for life in lives])
-        end = np.array([life.end for life in lives])
-        ticks = int((np.maximum(np.minimum(end, at) - start, 0.0) // self._tick).sum())
-        heartbeats = self._count_heartbeats(at) + self._parting_heartbeats
-        self.skipped += max(0, heartbeats - self._real_heartbeats) + max(0, ticks - self._real_ticks)
-
-    def _count_heartbeats(self, at: float) -> int:
-        """Count every heartbeat that arrives, by arrival; gives how many were sent by `at` (s)."""
-        hosts, upto = self.world.hosts, at + QUANTUM
-        # most hosts are always online: of them, a column of numbers each, for a third of the time that rows take
-        always = [(host, life) for host in hosts if host.presence is ALWAYS_ONLINE for life in host.lives]
-        stretches = [
-            (life.heartbeat_start, life.end, begin, end, host.delay)
-            for host in hosts
-            if host.presence is not ALWAYS_ONLINE
-            for life in host.lives
-            for begin, end in online_stretches(host.presence, upto)
-        ]
-        columns = np.array(stretches).reshape(-1, 5).T
-        start = np.append(columns[0], [life.heartbeat_start for _, life in always])
-        life_end = np.append(columns[1], [life.end for _, life in always])
-        begin = np.append(columns[2], np.zeros(len(always)))
-        end = np.append(columns[3], np.full(len(always), upto))
-        delay = np.append(columns[4], [host.delay for host, _ in always])
-        sent = start + np.ceil((np.maximum(begin, start) - start) / self._heartbeat) * self._heartbeat
-        counts = np.maximum(np.ceil((np.minimum(end, life_end) - sent) / self._heartbeat), 0.0).astype(np.int64)
-        self.world.tally.combs("heartbeats", sent + delay, np.full(len(sent), self._heartbeat), counts)
-        return int(counts.sum())
+        hosts = self.world.hosts
+        ticks = count_ticks(hosts, at, self._tick)
+        arrival, count = heartbeats(hosts, at, self._heartbeat)
+        self.world.tally.combs("heartbeats", arrival, np.full(len(arrival), self._heartbeat), count)
+        sent = int(count.sum()) + self._parting_heartbeats
+        self.skipped += max(0, sent - self._real_heartbeats) + max(0, ticks - self._real_ticks)

@@ -15,8 +15,8 @@ from sim.model.control_plane import ControlPlane
 from sim.model.every import Every
 from sim.model.fleet import Fleet
 from sim.model.foresight import Foresight
-from sim.model.host import Life
 from sim.model.journal import Journal
+from sim.model.lives import Life
 from sim.model.load import derived
 from sim.model.luck import Stays
 from sim.model.probes import ProbeRuns

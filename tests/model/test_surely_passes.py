@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import sim
 from sim.model.fleet import Fleet
-from sim.model.host import Host, Life
+from sim.model.host import Host
+from sim.model.lives import Life
 from sim.model.probes import ProbeRuns
 from sim.model.world import World
 from sim.reducer.protocol import BuiltIn
