@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from sim.model.control_plane import STOPPING, UNVERIFIED, too_old
-from sim.model.host import ORDER, Dispatch, due_at_tick, pick
+from sim.model.control_plane import STOPPING, too_old
+from sim.model.host import Dispatch, due_at_tick, pick
+from sim.model.may_step import UNVERIFIED
 from sim.model.remote import Answer, Step
 from sim.model.switches import adjust
 from sim.reducer.effects import LocalFireSwitch, LocalResetProbeCache
@@ -33,7 +34,7 @@ from sim.reducer.events import (
     RemoteConverged,
     RemoteDispatchAck,
 )
-from sim.reducer.records import HostRecord, ProbeStatus
+from sim.reducer.records import ORDER, HostRecord, ProbeStatus
 from sim.reducer.reports import remote_event
 from sim.reducer.vectors import HostStep, RolloutStep
 

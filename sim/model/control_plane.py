@@ -11,10 +11,11 @@ from simpy import Event
 
 from sim.model.clock import INBOX, INBOX_OPEN, PLAN, PLANNING, POLL, REPLY
 from sim.model.fleet import ChannelRelease
-from sim.model.host import ORDER, Host
+from sim.model.host import Host
 from sim.model.inbox import A_REPORT, Letter
+from sim.model.may_step import LIVE, UNVERIFIED, may_step
 from sim.model.recording import packed
-from sim.model.rollouts import Rollout
+from sim.model.rollouts import Rollout, rollout_of
 from sim.model.switches import adjust
 from sim.reducer.actions import OpenRollout, QueueDispatch
 from sim.reducer.effects import (
@@ -42,15 +43,12 @@ from sim.reducer.events import (
 )
 from sim.reducer.index import PlanIndex
 from sim.reducer.payloads import ProbeResult, Report
-from sim.reducer.records import HostRecord, HostState, RolloutRecord
+from sim.reducer.records import ORDER, HostRecord, HostState
 from sim.reducer.reports import REMOTE_OF
 
 if TYPE_CHECKING:
     from sim.model.world import World
 
-LIVE = frozenset({"Pending", "Activating", "Deferred", "Soaking"})
-UNVERIFIED = frozenset({"Pending", "Activating", "Deferred"})
-SOAKING = ORDER["Soaking"]
 STOPPING = frozenset({"Failed", "Reverted"})
 """The states of a host that the rollout reducer does something about (page 2)."""
 
@@ -176,47 +174,11 @@ class ControlPlane:
             world.last_change = now
 
     def _open(self, action: OpenRollout, now: float) -> None:
-        world, fleet = self.world, self.world.fleet
+        world = self.world
         channel, ref = action.channel, action.target_ref
         release = self._seen[channel]
-        manifest = release.manifest
-        assert manifest is not None
-        artifact = fleet.artifact
-        policy = artifact.rollout_policies[artifact.channels[channel].rollout_policy]
-        waves = artifact.waves.get(channel, [])
-        listed: dict[str, int] = {}
-        for number, wave in enumerate(waves):
-            for name in wave.hosts:
-                listed.setdefault(name, number)
-        absent = -1 if waves else 0
-        soaks_by_wave = [soak_seconds(one.soak_minutes) for one in policy.waves]
-        default = world.settings.default_soak
-        hosts: list[int] = []
-        wave_of: dict[int, int] = {}
-        soaks: dict[int, float] = {}
-        for entry in manifest.host_set:
-            number = fleet.numbers[entry.hostname]
-            hosts.append(number)
-            wave_of[number] = listed.get(entry.hostname, absent)
-            soaks[number] = soaks_by_wave[entry.wave_index] if entry.wave_index < len(soaks_by_wave) else default
-        record = RolloutRecord(
-            rollout_id=action.rollout_id,
-            channel=channel,
-            target_ref=ref,
-            state="Opening",
-            current_wave=0,
-            opened_at=now,
-        )
-        rollout = Rollout(
-            len(self.rollouts),
-            record,
-            release,
-            policy.on_health_failure,
-            hosts,
-            wave_of,
-            max(1, len(waves)),
-            soaks,
-        )
+        rollout = rollout_of(len(self.rollouts), release, world.fleet, world.settings.default_soak, now)
+        hosts, wave_of, soaks = rollout.hosts, rollout.wave_of, rollout.soaks
         older = [
             one for one in self.rollouts if one.channel == channel and one.record.state not in ("Superseded", "Pruned")
         ]
@@ -602,44 +564,6 @@ class ControlPlane:
         if may_step(host):
             self.world.interested.add(host)
             self.world.recurrence.review(host)
-
-
-def may_step(host: Host) -> bool:
-    """Whether a heartbeat could make the control plane step a record, or its reply take the agent's further.
-
-    True too often does no harm: the heartbeat is then carried out and makes no difference.
-    """
-    for rollout in host.mirrored:
-        mirror = rollout.mirrors[host.number]
-        if mirror.state not in LIVE:
-            continue
-        ours = host.records.get(rollout.number)
-        theirs = ORDER[mirror.state]
-        if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING and not host.exact:
-            continue  # the agent's own report is under way, ahead of any heartbeat sent since, and will be accepted
-        if theirs < SOAKING and _may_say(host, mirror.target_closure):
-            return True
-        if theirs and (ours is None or ORDER[ours.state] < theirs):
-            return True
-    return False
-
-
-def _may_say(host: Host, closure: str) -> bool:
-    """Whether a heartbeat that is under way, or one still to be sent, may carry the closure."""
-    if host.closure == closure:
-        return True
-    sent_since = host.world.clock.now - host.delay
-    for since, ran in reversed(host.closures):
-        if ran == closure:
-            return True
-        if since <= sent_since:
-            return False
-    return False
-
-
-def soak_seconds(minutes: float) -> float:
-    """A soak of the artifact, in minutes, as seconds on the grid of times."""
-    return round(minutes * 60.0 * 2**20) / 2**20
 
 
 def too_old(signed_first: float, resign: object, max_age: float, now: float) -> bool:

@@ -45,7 +45,7 @@ from sim.reducer.events import (
     LocalSustainedFailureCrossed,
 )
 from sim.reducer.payloads import DeclaredProbe, Report
-from sim.reducer.records import STATES, HealthPolicy, HostRecord, ProbeStatus
+from sim.reducer.records import ORDER, HealthPolicy, HostRecord, ProbeStatus
 from sim.scenario.schema import HostSettings, Probe, Window
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ Dispatch = tuple["Rollout", str, float | None, bool]
 Job = tuple[bool, "Rollout", str]
 """A switch, or else a rollback, of a rollout: to which closure."""
 DAY = 86_400.0
-ORDER = {state: place for place, state in enumerate(STATES)}
 
 
 class Host:

@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 
 from sim.model.calm import Calm, CalmSoaks
 from sim.model.clock import AGENT_DONE, HEARTBEAT, INBOX, PLANNING, PROBE, REPLY, TICK, Due, first_at_or_after
-from sim.model.control_plane import LIVE, may_step
 from sim.model.host import Host, can_converge
 from sim.model.inbox import A_HEARTBEAT
 from sim.model.lives import count_ticks, heartbeats
+from sim.model.may_step import LIVE, may_step
 from sim.model.presence import ran_at, was_online
 from sim.model.probes import ProbeRuns, failing_probes, next_change, passes_until
 from sim.model.rollouts import Rollout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.model.fleet import ChannelRelease
+from sim.model.fleet import ChannelRelease, Fleet
 from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
 
 
@@ -91,3 +91,40 @@ class Rollout:
     def soak_of(self, host: int) -> float:
         """Seconds of soak of a host."""
         return self.soaks[host]
+
+
+def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak: float, now: float) -> Rollout:
+    """The rollout of a release that is opened now (s) on its channel, without a mirror of any host yet. A host whose
+    wave index the policy does not have soaks for `default_soak` (s)."""
+    manifest, channel, artifact = release.manifest, release.channel, fleet.artifact
+    assert manifest is not None
+    policy = artifact.rollout_policies[artifact.channels[channel].rollout_policy]
+    waves = artifact.waves.get(channel, [])
+    listed: dict[str, int] = {}
+    for wave, one in enumerate(waves):
+        for name in one.hosts:
+            listed.setdefault(name, wave)
+    absent = -1 if waves else 0
+    soaks_by_wave = [_soak_seconds(one.soak_minutes) for one in policy.waves]
+    hosts: list[int] = []
+    wave_of: dict[int, int] = {}
+    soaks: dict[int, float] = {}
+    for entry in manifest.host_set:
+        host = fleet.numbers[entry.hostname]
+        hosts.append(host)
+        wave_of[host] = listed.get(entry.hostname, absent)
+        soaks[host] = soaks_by_wave[entry.wave_index] if entry.wave_index < len(soaks_by_wave) else default_soak
+    record = RolloutRecord(
+        rollout_id=manifest.rollout_id,
+        channel=channel,
+        target_ref=manifest.channel_ref,
+        state="Opening",
+        current_wave=0,
+        opened_at=now,
+    )
+    return Rollout(number, record, release, policy.on_health_failure, hosts, wave_of, max(1, len(waves)), soaks)
+
+
+def _soak_seconds(minutes: float) -> float:
+    """A soak of the artifact, in minutes, as seconds on the grid of times."""
+    return round(minutes * 60.0 * 2**20) / 2**20

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.model.clock import DELIVERY, INBOX, Clock
-from sim.model.control_plane import may_step
 from sim.model.fleet import Fleet
 from sim.model.host import Host
 from sim.model.inbox import A_REPORT, Inbox
 from sim.model.load import Tally
 from sim.model.luck import Alternation, Flakes, Stays
+from sim.model.may_step import may_step
 from sim.model.probes import SHORTEST, ProbeRuns, flakeless, up_from_the_start
 from sim.model.recording import FailingTime, MoveLog
 from sim.model.rollouts import Rollout

@@ -21,6 +21,8 @@ STATES: tuple[HostState, ...] = (
     "Failed",
     "Reverted",
 )
+ORDER = {state: place for place, state in enumerate(STATES)}
+"""How far along each state is, which also is its number in the columns of a run."""
 IN_FLIGHT = frozenset({"Activating", "Soaking"})
 """The states that count against a disruption budget (spec page 3, gate 5)."""
 
