@@ -29,8 +29,10 @@ def mistaken(how: str) -> str:
 def test_a_run_by_the_projects_own_is_the_same(cli, small: Path) -> None:
     code, out, err = cli("run", small, "--json", "--quiet", "--reducer-cmd", SERVE)
     assert (code, err) == (0, "")
-    expected = json.loads(cli("run", small, "--json").out)
-    assert json.loads(out) | {"wall_s": 0} == expected | {"wall_s": 0}
+    found, expected = json.loads(out), json.loads(cli("run", small, "--json").out)
+    # of any other reducer than the project's own every report is an event of its own
+    assert found["events"].pop("simulated") > expected["events"].pop("simulated")
+    assert found | {"wall_s": 0} == expected | {"wall_s": 0}
 
 
 def test_a_saved_run_of_another_reducer_is_not_repeated_by_ours(cli, small: Path, tmp_path: Path) -> None:
