@@ -12,9 +12,10 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from select import POLLIN, POLLOUT, poll
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from types import FrameType
 from typing import Any, Self
 
 import msgspec
@@ -61,6 +62,7 @@ class Program:
         """Called every so often while an answer is awaited; what it raises ends the waiting."""
         self._unread = bytearray()
         self._said = bytearray()
+        self._started = False
 
     def __enter__(self) -> Self:
         try:
@@ -69,6 +71,17 @@ class Program:
             raise ReducerError(f"the reducer {_quoted(self.command)} is no command: {error}") from None
         if not words:
             raise ReducerError("the command of the reducer is empty; give a program and its arguments")
+        try:
+            with _undisturbed():
+                self._start(words)
+            self._greet()
+        except BaseException:
+            if self._started:
+                self._kill()
+            raise
+        return self
+
+    def _start(self, words: list[str]) -> None:
         try:
             # in a session of its own: a Ctrl-C is meant for us, who then end it; and what it starts ends with it
             self._process = subprocess.Popen(
@@ -95,12 +108,7 @@ class Program:
         # a thread, so that the program never waits for somebody to read what it says
         self._listener = Thread(target=self._listen, args=(self._process.stderr.fileno(),), daemon=True)
         self._listener.start()
-        try:
-            self._greet()
-        except BaseException:
-            self._kill()
-            raise
-        return self
+        self._started = True
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
@@ -243,6 +251,24 @@ class Program:
 
 def _nothing() -> None:
     pass
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a Ctrl-C wait until the end of the block: between the start of a program and the note that it runs, it would
+    leave the program behind."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or current_thread() is not main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        before(*came[0])
 
 
 def _quoted(text: str) -> str:

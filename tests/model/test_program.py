@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +145,27 @@ def test_no_shell_takes_part(tmp_path: Path) -> None:
     with pytest.raises(ReducerError), Program(f"/bin/echo $(touch {tmp_path}/x) > {tmp_path}/y"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["_start", "_listen"])
+def test_a_ctrl_c_while_it_starts_ends_it(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Where Python would raise it: before the program is known to run, and when its listener does."""
+    spoken_to = program("hangs at once")
+    popen, thread_start = subprocess.Popen.__init__, threading.Thread.start
+
+    def started(process: subprocess.Popen[bytes], *args: Any, **kwargs: Any) -> None:
+        popen(process, *args, **kwargs)
+        signal.raise_signal(signal.SIGINT)
+
+    def listening(thread: threading.Thread) -> None:
+        thread_start(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    if moment == "_start":
+        monkeypatch.setattr(subprocess.Popen, "__init__", started)
+    else:
+        monkeypatch.setattr(threading.Thread, "start", listening)
+    with pytest.raises(KeyboardInterrupt), spoken_to:
+        pytest.fail("it goes on")
+    ended(spoken_to)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
