@@ -120,7 +120,9 @@ def comb_histogram(
     f, s, n = (first, step, count) if even.all() else (first[even], step[even], count[even])
     last = f + (n - 1) * s
     m0, m1 = _minutes(f), _minutes(last)
-    # as if each comb went on for ever from its first tooth, and another from behind its last were taken away
+    # as if each comb went on for ever from its first tooth, and another from behind its last were taken away; quotients
+    # are rounded once and cannot reach a whole number that the true ones miss (see `first_at_or_after`), and bincount's
+    # sums are of whole numbers below 2**53
     per = MINUTE / s
     starts = np.bincount(m0, np.ceil(((m0 + 1) * MINUTE - f) / s) - per, minutes)
     ends = np.bincount(m1, per - 1.0 - np.floor((last - m1 * MINUTE) / s), minutes)

@@ -160,6 +160,7 @@ class Relevant:
         self._plan_probes(host, watch)
 
     def _new_watch(self, host: Host) -> Watch:
+        """Watch a host of which something else than a soak by itself is to be expected: its reports are awaited."""
         self.world.control_plane.await_reports(host)
         watch = host.watch = Watch()
         return watch
@@ -307,7 +308,7 @@ class Relevant:
                 (record,) = host.records.values()
                 if record.state == "Soaking":
                     return False
-            self.world.control_plane.await_reports(host)
+            self.world.control_plane.await_reports(host)  # what has arrived by now may not have been read
             mirror = host.mirrored[0].mirrors[host.number]
             if mirror.state == "Converged" or mirror.state == "Reverted":
                 return False
