@@ -59,7 +59,7 @@ class CalmSoaks:
 
     def append(self, host: Host, soak: Calm, upto: float) -> None:
         """A soak of a host was calm up to and including `upto` (s)."""
-        self._rows += _packed(host.number, soak.rollout.number, soak.since, upto, host.lives[-1].heartbeat_start)
+        self._rows += _packed(host.number, soak.rollout.number, soak.since, upto, host.heartbeat_start)
 
     def count(self, tally: Tally, passed: Passed) -> dict[int, NDArray[np.int64]]:
         """Count the reports of all these soaks; gives for each rollout the probe runs by host number."""

@@ -62,7 +62,7 @@ class Chains:
             release = rollout.release.release
             if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
                 continue
-            record = records.get(rollout.number) or host.records.get(rollout.number)
+            record = records.get(rollout.number) or rollout.agents.get(host.number)
             if record is None or record.state == "Pending":
                 record = HostRecord(
                     rollout_id=rollout.rollout_id,
@@ -104,7 +104,7 @@ class Chains:
         if not host.jobs:
             return
         switch, rollout, closure = host.jobs[0]
-        record = host.records.get(rollout.number)
+        record = rollout.agents.get(host.number)
         if record is not None:
             event = self._end_of(host, switch, rollout, closure, record.last_event_seq + 1)
             if event is not None:
@@ -150,7 +150,7 @@ class Chains:
         for reply in replies:
             moved = set()
             for rollout, theirs in reply:
-                ours = records.get(rollout.number) or host.records.get(rollout.number)
+                ours = records.get(rollout.number) or rollout.agents.get(host.number)
                 if ours is None or ORDER[ours.state] < ORDER[theirs.state]:
                     ours = theirs
                     moved.add(rollout.number)
@@ -193,11 +193,11 @@ class Chains:
     def ticked(self, host: Host) -> Chain:
         """A host's advance tick."""
         settings, now = self.world.settings, self.now
-        age = now - host.lives[-1].tick_start
+        age = now - host.tick_start
         if age <= 0.0 or age % settings.advance_tick:
             return  # one that a reboot has made void
         for rollout in host.soaking():
-            record, policy = host.records[rollout.number], rollout.on_health_failure
+            record, policy = rollout.agents[host.number], rollout.on_health_failure
             event = due_at_tick(record, policy, settings.sustained_failure, now)
             if event is not None:
                 yield HostStep(record, event, policy)

@@ -61,6 +61,9 @@ class Due(_Event, eq=False):
             self.callbacks = ()
 
 
+Callbacks = tuple[Callable[[Due], None], ...]
+"""What is called when a time has come. It is the caller's to keep: one made anew for every event of a large fleet
+costs more memory than the event."""
 Due._ok = True
 Due._value = Due.value  # the name that SimPy reads it by
 
@@ -173,15 +176,15 @@ class Clock:
         at: float,
         phase: int,
         host: int,
-        callback: Callable[[Due], None] | None = None,
+        callbacks: Callbacks | None = None,
         value: Any = None,
         detail: int = 0,
     ) -> Due:
-        """Schedule `callback` (or what waits on the result) at time `at` (seconds, not before now)."""
+        """Schedule `callbacks` (or what waits on the result) at time `at` (seconds, not before now)."""
         priority = phase + host * _HOST + detail
         if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
-        due = Due([] if callback is None else (callback,), value)
+        due = Due([] if callbacks is None else callbacks, value)
         heappush(self._queue, (at, priority, next(self._numbers), due))
         return due
 

@@ -43,8 +43,9 @@ from sim.reducer.events import (
 )
 from sim.reducer.index import PlanIndex
 from sim.reducer.payloads import ProbeResult, Report
-from sim.reducer.records import ORDER, HostRecord, HostState
+from sim.reducer.records import NO_PROBES, ORDER, HostRecord, HostState
 from sim.reducer.reports import REMOTE_OF
+from sim.reducer.tracked import place_in
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -198,10 +199,13 @@ class ControlPlane:
             world.foresight.joining(rollout, now)
         may_say: list[Host] = []  # hosts that run the release, or have run more than one closure
         told = world.asks_all
-        for number in hosts:
-            host = world.hosts[number]
+        due_of: dict[float, float] = {}  # hosts that soak alike share one number: less memory to go through
+        alone = (rollout,)
+        for host in map(world.hosts.__getitem__, hosts):
+            number = host.number
             target = release.closures[number]
-            due = now + soaks[number] if from_opening else None
+            soak = soaks[number]
+            due = due_of.setdefault(soak, now + soak) if from_opening else None
             rollout.mirrors[number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=host.name,
@@ -210,15 +214,18 @@ class ControlPlane:
                 target_closure=target,
                 dispatched_at=now,
                 soak_due_at=due,
+                probes=NO_PROBES,
             )
             soak_due[host.name] = due
             targets[host.name] = target
             if told or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
-            host.mirrored += (rollout,)
-            if len(host.mirrored) > 1:
+            if host.mirrored:
+                host.mirrored += alone
                 self.await_reports(host)
-            if host.closure == target or len(host.closures) > 1:
+            else:
+                host.mirrored = alone
+            if host.closure == target or host.past_closures:
                 may_say.append(host)
         if world.journal is not None:
             world.journal.all_joined(now, rollout)
@@ -447,7 +454,8 @@ class ControlPlane:
         world = self.world
         state, index = mirror.state, self.index
         if index.codes[state] != index.codes[before] or before == "Pending":
-            index.host_changed(rollout.rollout_id, host.name, state, mirror.dispatch_acked_at is not None)
+            acked = mirror.dispatch_acked_at is not None
+            index.host_changed(rollout.rollout_id, host.name, state, acked, place_in(rollout.hosts, host.number))
         self._changed(rollout, now)
         if state == "Soaking":
             rollout.soaks_since[host.number] = now
@@ -502,7 +510,7 @@ class ControlPlane:
             mirror = rollout.mirrors[host.number]
             state = mirror.state
             if state in UNVERIFIED and mirror.target_closure == closure:
-                if rollout.number in host.records or (host.booting and host.number in rollout.begun):
+                if host.number in rollout.agents or (host.booting and host.number in rollout.begun):
                     host.lose_count()
                 if state != "Pending":
                     self._complete(rollout, host, closure, now)

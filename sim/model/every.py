@@ -85,7 +85,7 @@ class Every:
 
     def _ticks(self, host: Host, incarnation: int) -> Generator[Event, object, None]:
         clock = self.world.clock
-        start, period, number = host.lives[-1].tick_start, self.world.settings.advance_tick, host.number
+        start, period, number = host.tick_start, self.world.settings.advance_tick, host.number
         k = 1
         while True:
             yield clock.due(start + k * period, TICK, number)
@@ -96,7 +96,7 @@ class Every:
 
     def _heartbeats(self, host: Host, incarnation: int) -> Generator[Event, object, None]:
         clock = self.world.clock
-        start, period, number = host.lives[-1].heartbeat_start, self.world.settings.heartbeat, host.number
+        start, period, number = host.heartbeat_start, self.world.settings.heartbeat, host.number
         k = 0
         while True:
             yield clock.due(start + k * period, HEARTBEAT, number)

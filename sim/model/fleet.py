@@ -131,7 +131,7 @@ class Fleet:
     def releases(self) -> dict[str, list[ChannelRelease]]:
         """Per channel its releases in the order in which they become the newest: by time, then place in the file."""
         on_channel: dict[str, list[int]] = {}
-        for number, host in enumerate(self.hosts):
+        for number, host in zip(self.numbers.values(), self.hosts, strict=True):
             on_channel.setdefault(host.channel, []).append(number)
         ordered = sorted(self.scenario.releases, key=lambda release: release.at)
         compiled: dict[str, list[ChannelRelease]] = {}

@@ -7,11 +7,11 @@ scheduled here: the two fidelities differ in just that and live in `every` and `
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from math import floor
+from collections.abc import Callable, Generator, Mapping
+from math import floor, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
-from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Due, first_at_or_after
+from sim.model.clock import DELIVERY, INBOX, REBOOT, TOGGLE, WORK, Callbacks, Due, first_at_or_after
 from sim.model.inbox import A_HEARTBEAT, A_REPORT
 from sim.model.lives import Life
 from sim.model.luck import Stays
@@ -45,7 +45,7 @@ from sim.reducer.events import (
     LocalSustainedFailureCrossed,
 )
 from sim.reducer.payloads import DeclaredProbe, Report
-from sim.reducer.records import ORDER, HealthPolicy, HostRecord, ProbeStatus
+from sim.reducer.records import NO_PROBES, ORDER, HealthPolicy, HostRecord, ProbeStatus
 from sim.scenario.schema import HostSettings, Probe, Window
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ DAY = 86_400.0
 
 
 class Host:
-    """The state of one host. `records` are the agent's, by rollout number; `slots` hold its dispatches at the CP.
+    """The state of one host; its agent's records are with their rollouts. `slots` hold its dispatches at the CP.
 
     What seldom grows is a tuple: a fleet has many hosts, and few of them ever need a list of their own.
     """
@@ -70,28 +70,29 @@ class Host:
         "awaited",
         "booting",
         "closure",
-        "closures",
         "dead",
         "delay",
         "disk",
         "exact",
+        "heartbeat_start",
         "incarnation",
         "jobs",
-        "lives",
         "mirrored",
         "name",
         "number",
         "online",
+        "past_closures",
+        "past_lives",
         "presence",
         "probes",
         "reboot",
         "reboot_at",
         "reboot_due",
         "reboot_to",
-        "records",
         "settings",
         "slots",
         "slow",
+        "tick_start",
         "watch",
         "world",
     )
@@ -104,9 +105,8 @@ class Host:
         self.probes = world.fleet.probes[number]
         self.delay = world.fleet.network_delay[number]
         self.closure = closure
-        self.closures: Closures = ((-1.0, closure),)
-        """What it ran since when: a heartbeat still under way carries the closure of when it was sent."""
-        self.records: dict[int, HostRecord] = {}
+        self.past_closures: Closures = ()
+        """What it ran until when: a heartbeat still under way carries the closure of when it was sent."""
         self.slots: dict[int, tuple[str, float | None]] | None = None
         self.mirrored: tuple[Rollout, ...] = ()
         """The rollouts in which the control plane has a record of this host, in order of opening."""
@@ -124,7 +124,9 @@ class Host:
         self.reboot_at: float | None = None
         self.reboot_due = False
         self.reboot_to: tuple[str, str] | None = None
-        self.lives: tuple[Life, ...] = ()
+        self.heartbeat_start = self.tick_start = 0.0
+        """When the agent's heartbeats and advance ticks are counted from (s), since it last started."""
+        self.past_lives: tuple[Life, ...] = ()
         self.incarnation = 0
         self.slow = False
         """Whether a heartbeat's reply can outlive a reboot, and bring the new agent what was so before it."""
@@ -132,6 +134,13 @@ class Host:
         """Set once the two sides no longer count the same events of a record: every report's `seq` then decides
         whether it is dropped, so none may be skipped."""
         self.watch: Any = None
+
+    def lives(self) -> list[Life]:
+        """The stretches in which its agent has run; the last of them goes on, unless the host is down."""
+        lives = list(self.past_lives)
+        if not self.booting:
+            lives.append(Life(self.heartbeat_start, self.tick_start, inf))
+        return lives
 
     def lose_count(self) -> None:
         """The two sides no longer count the same events of a record: from now on no report is skipped."""
@@ -229,14 +238,14 @@ class Host:
             if world.journal is not None:
                 world.journal.delivery(now, rollout, self, "refused")
             return
-        record = self.records.get(rollout.number)
+        record = rollout.agents.get(self.number)
         fresh = record is None or record.state == "Pending"
         if world.journal is not None:
             world.journal.delivery(now, rollout, self, "accepted" if fresh else "ignored")
         if fresh:
             if self.number in rollout.begun or rollout.mirrors[self.number].last_event_seq > 0:
                 self.lose_count()  # it begins anew after a reboot, below what the control plane has counted or will
-            record = self.records[rollout.number] = HostRecord(
+            record = rollout.agents[self.number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=self.name,
                 channel=rollout.channel,
@@ -244,6 +253,7 @@ class Host:
                 target_closure=closure,
                 dispatched_at=now if record is None else record.dispatched_at,
                 soak_due_at=soak_due_at,
+                probes=NO_PROBES,
                 last_event_seq=0 if record is None else record.last_event_seq,
             )
         rollout.begun.add(self.number)
@@ -270,7 +280,7 @@ class Host:
             return
         if type(event) in world.adjusts:
             after = adjust(world.rules, record, event, after, rollout.soak_of(self.number))
-        self.records[rollout.number] = after
+        rollout.agents[self.number] = after
         was, state = record.state, after.state
         if was != state:
             if state == "Soaking":
@@ -321,31 +331,24 @@ class Host:
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
         switch, rollout, closure = job
         if not switch:
-            clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, self._end, self._roll_back)
+            clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, _ROLLBACK, self)
             return
-        record = self.records.get(rollout.number)
+        record = rollout.agents.get(self.number)
         if record is not None:
             started = LocalActivationStarted(record.last_event_seq + 1, now, "switch-to-configuration")
             self.apply(rollout, record, started, now)
         if self.closure == closure:
             self._switched(rollout, closure, now)
-            self._next(now)
+            self.next_job(now)
             return
         duration = durations("activation", rollout.ref)[number]
         timeout = self.settings.activation_timeout
         if timeout is not None and duration > timeout:
-            clock.due(now + timeout, WORK, number, self._end, self._time_out)
+            clock.due(now + timeout, WORK, number, _TIMEOUT, self)
         else:
-            clock.due(now + duration, WORK, number, self._end, self._switch)
+            clock.due(now + duration, WORK, number, _SWITCH, self)
 
-    def _end(self, due: Due) -> None:
-        """The time of the first of the jobs is over: `due` holds what comes of it."""
-        _, rollout, closure = self.jobs[0]
-        now = self.world.clock.now
-        due.value(rollout, closure, now)
-        self._next(now)
-
-    def _next(self, now: float) -> None:
+    def next_job(self, now: float) -> None:
         self.jobs = self.jobs[1:]
         self.world.restless -= 1
         if self.jobs:
@@ -353,15 +356,15 @@ class Host:
         elif self.reboot_due:
             self._go_down()
 
-    def _time_out(self, rollout: Rollout, closure: str, now: float) -> None:
+    def time_out(self, rollout: Rollout, closure: str, now: float) -> None:
         self._activation_failed(rollout, -1, "activation timed out", now)
 
-    def _switch(self, rollout: Rollout, closure: str, now: float) -> None:
+    def switch(self, rollout: Rollout, closure: str, now: float) -> None:
         """The switch has run: what comes of it depends on the host's luck."""
         luck, settings, ref = self.world.fleet.luck, self.settings, rollout.ref
         if settings.defer.probability and luck.first("defer", self.number, ref) < settings.defer.probability:
             component = pick(settings.defer.components, luck.first("component", self.number, ref))
-            record = self.records.get(rollout.number)
+            record = rollout.agents.get(self.number)
             if record is not None:
                 deferred = LocalActivationDeferred(record.last_event_seq + 1, component, now)
                 self.apply(rollout, record, deferred, now)
@@ -377,33 +380,33 @@ class Host:
         if self.reboot_to is not None:
             self._drop_reboot()
         self._run_closure(closure, now)
-        record = self.records.get(rollout.number)
+        record = rollout.agents.get(self.number)
         if record is not None:
             self.apply(rollout, record, LocalActivationCompleted(record.last_event_seq + 1, closure, 0, now), now)
         if len(self.mirrored) > 1:  # of this rollout the host's own report is ahead of any heartbeat
             self.world.control_plane.closure_changed(self)
 
     def _activation_failed(self, rollout: Rollout, exit_code: int, stderr_tail: str, now: float) -> None:
-        record = self.records.get(rollout.number)
+        record = rollout.agents.get(self.number)
         if record is not None:
             failed = LocalActivationFailed(record.last_event_seq + 1, exit_code, stderr_tail, now)
             self.apply(rollout, record, failed, now)
 
-    def _roll_back(self, rollout: Rollout, closure: str, now: float) -> None:
+    def roll_back(self, rollout: Rollout, closure: str, now: float) -> None:
         world = self.world
         failure = self.settings.rollback_failure
         if failure and world.fleet.luck.first("rollback_failure", self.number, rollout.ref) < failure:
             return
         self._run_closure(closure, now)
-        record = self.records.get(rollout.number)
+        record = rollout.agents.get(self.number)
         if record is not None:
             self.apply(rollout, record, LocalRollbackCompleted(record.last_event_seq + 1, closure, 0, now), now)
         world.control_plane.closure_changed(self)
 
     def _run_closure(self, closure: str, now: float) -> None:
         if closure != self.closure:
+            self.past_closures += ((now, self.closure),)
             self.closure = closure
-            self.closures += ((now, closure),)
 
     # -- reboots
 
@@ -420,7 +423,7 @@ class Host:
             else:
                 self.reboot_at = now + world.fleet.durations_of_reboot(rollout.ref)[self.number]
             world.restless += 1
-            self.reboot = world.clock.due(self.reboot_at, REBOOT, self.number, self._reboot)
+            self.reboot = world.clock.due(self.reboot_at, REBOOT, self.number, (self._reboot,))
 
     def _drop_reboot(self) -> None:
         self.reboot_to = None
@@ -445,14 +448,14 @@ class Host:
         self.reboot = self.reboot_at = self.reboot_to = None
         self.reboot_due = False
         self.booting = True
-        self.lives[-1].end = world.clock.now
+        self.past_lives += (Life(self.heartbeat_start, self.tick_start, world.clock.now),)
         self.incarnation += 1
-        soaking = sum(record.state == "Soaking" for record in self.records.values())
+        soaking = len(self.soaking())
         world.recurrence.agent_stopped(self)
         world.restless -= soaking
-        for number in self.records:
-            world.failing.note(number, self.number, False, world.clock.now)
-        self.records.clear()
+        for rollout in self.mirrored:
+            world.failing.note(rollout.number, self.number, False, world.clock.now)
+            rollout.agents.pop(self.number, None)
         if world.journal is not None:
             world.journal.host_event(world.clock.now, self, "reboot", {"closure": closure})
         self.see_online()
@@ -461,7 +464,7 @@ class Host:
             self._die()
             return
         duration = world.fleet.durations("boot", ref)[self.number]
-        world.clock.due(world.clock.now + duration, REBOOT, self.number, self._come_up, closure)
+        world.clock.due(world.clock.now + duration, REBOOT, self.number, (self._come_up,), closure)
 
     def _die(self) -> None:
         """It never comes back: nothing that waits on it can still happen."""
@@ -476,7 +479,7 @@ class Host:
         self.booting = False
         world.restless -= 1
         self._run_closure(due.value, now)
-        self.lives += (Life(now, now),)
+        self.heartbeat_start = self.tick_start = now
         if world.journal is not None:
             world.journal.host_event(now, self, "boot", {"closure": self.closure})
         world.recurrence.agent_started(self)
@@ -496,7 +499,7 @@ class Host:
 
     def first_reset(self, earliest: float) -> float:
         """When the reply to the first heartbeat of this life that is sent at or after `earliest` (s) is here."""
-        start, period = self.lives[-1].heartbeat_start, self.world.settings.heartbeat
+        start, period = self.heartbeat_start, self.world.settings.heartbeat
         return start + first_at_or_after(start, period, earliest) * period + 2.0 * self.delay
 
     def receive_reply(self, reply: list[tuple[Rollout, HostRecord]], now: float) -> None:
@@ -506,9 +509,9 @@ class Host:
         world = self.world
         moved: set[int] = set()
         for rollout, theirs in reply:
-            ours = self.records.get(rollout.number)
+            ours = rollout.agents.get(self.number)
             if ours is None or ORDER[ours.state] < ORDER[theirs.state]:
-                self.records[rollout.number] = theirs
+                rollout.agents[self.number] = theirs
                 moved.add(rollout.number)
                 if world.journal is not None:
                     world.journal.adopted(now, rollout, self, ours, theirs)
@@ -517,7 +520,7 @@ class Host:
         always = world.rules.probe_restart == "heartbeat"
         for rollout, theirs in reply:
             anew = always or rollout.number in moved
-            if anew and theirs.state == "Soaking" and self.records[rollout.number].state == "Soaking":
+            if anew and theirs.state == "Soaking" and rollout.agents[self.number].state == "Soaking":
                 world.recurrence.reset(self, rollout, now)
         world.recurrence.reply_taken(self)
 
@@ -529,7 +532,7 @@ class Host:
         of_rollout = world.probe_runs[rollout.number]
         runs = of_rollout.get(self.number)
         if runs is None:
-            completed_at = self.records[rollout.number].activation_completed_at
+            completed_at = rollout.agents[self.number].activation_completed_at
             runs = of_rollout[self.number] = [
                 world.make_runs(self, rollout, probe, completed_at) for probe in self.probes if probe.mode != "disabled"
             ]
@@ -541,13 +544,13 @@ class Host:
 
     def declare_topology(self, rollout: Rollout) -> None:
         now = self.world.clock.now
-        record = self.records[rollout.number]
+        record = rollout.agents[self.number]
         declared = LocalProbeTopologyDeclared(record.last_event_seq + 1, self.topology(), now)
         self.apply(rollout, record, declared, now)
 
     def observe_first(self, rollout: Rollout, probe: Probe) -> None:
         now = self.world.clock.now
-        record = self.records[rollout.number]
+        record = rollout.agents[self.number]
         observed = LocalProbeObservedFirst(record.last_event_seq + 1, probe.name, probe.mode, now)
         self.apply(rollout, record, observed, now)
 
@@ -558,11 +561,11 @@ class Host:
         failing = runs.outcome(n, now)
         runs.n = n
         runs.fails += failing
-        record = self.records[rollout.number]
+        record = rollout.agents[self.number]
         if failing and not runs.ticker_failing:
             first = LocalProbeFailureFirst(record.last_event_seq + 1, probe.name, probe.mode, now)
             self.apply(rollout, record, first, now)
-            record = self.records[rollout.number]
+            record = rollout.agents[self.number]
         runs.failing = runs.ticker_failing = failing
         status: ProbeStatus = "fail" if failing else "pass"
         reason = "probe failed" if failing else None
@@ -570,18 +573,24 @@ class Host:
         self.apply(rollout, record, result, now)
         if probe.mode == "enforce":
             world = self.world
-            failed = failing_probes(self.records[rollout.number])
+            failed = failing_probes(rollout.agents[self.number])
             world.failing.note(rollout.number, self.number, bool(failed), now)
 
     # -- advance tick
 
     def soaking(self) -> list[Rollout]:
         """The rollouts whose record soaks on this agent, the longest opened first."""
-        rollouts = self.world.control_plane.rollouts
-        if len(self.records) == 1:
-            ((number, record),) = self.records.items()
-            return [rollouts[number]] if record.state == "Soaking" else []
-        return [rollouts[number] for number in sorted(self.records) if self.records[number].state == "Soaking"]
+        number = self.number
+        return [
+            rollout
+            for rollout in self.mirrored
+            if (record := rollout.agents.get(number)) is not None and record.state == "Soaking"
+        ]
+
+    def records(self) -> list[HostRecord]:
+        """The agent's records, that of the longest opened rollout first."""
+        number = self.number
+        return [record for rollout in self.mirrored if (record := rollout.agents.get(number)) is not None]
 
     def advance_tick(self) -> None:
         """Page 5, "Advance tick"."""
@@ -591,10 +600,28 @@ class Host:
 
     def advance(self, rollout: Rollout, now: float) -> None:
         """What the advance tick of now (s) does to a record that soaks."""
-        record = self.records[rollout.number]
+        record = rollout.agents[self.number]
         event = due_at_tick(record, rollout.on_health_failure, self.world.settings.sustained_failure, now)
         if event is not None:
             self.apply(rollout, record, event, now)
+
+
+def _at_its_end(outcome: Callable[[Host, Rollout, str, float], None]) -> Callbacks:
+    """What to call when the time of a host's first job is over; of all hosts the same, which is the value."""
+
+    def end(due: Due) -> None:
+        host: Host = due.value
+        _, rollout, closure = host.jobs[0]
+        now = host.world.clock.now
+        outcome(host, rollout, closure, now)
+        host.next_job(now)
+
+    return (end,)
+
+
+_SWITCH = _at_its_end(Host.switch)
+_TIMEOUT = _at_its_end(Host.time_out)
+_ROLLBACK = _at_its_end(Host.roll_back)
 
 
 def due_at_tick(

@@ -92,6 +92,8 @@ class Luck:
         drawn = np.empty(len(u))
         for members, distribution in groups:
             drawn[members] = quantize(np.asarray(distribution.quantile(u[members])))
+        if len(drawn) and (drawn == drawn[0]).all():
+            return [float(drawn[0])] * len(drawn)  # all hosts share one number: less memory to go through
         durations: list[float] = drawn.tolist()
         return durations
 

@@ -23,7 +23,7 @@ def may_step(host: Host) -> bool:
         mirror = rollout.mirrors[host.number]
         if mirror.state not in LIVE:
             continue
-        ours = host.records.get(rollout.number)
+        ours = rollout.agents.get(host.number)
         theirs = ORDER[mirror.state]
         if ours is not None and ORDER[ours.state] >= SOAKING and theirs < SOAKING and not host.exact:
             continue  # the agent's own report is under way, ahead of any heartbeat sent since, and will be accepted
@@ -39,9 +39,9 @@ def _may_say(host: Host, closure: str) -> bool:
     if host.closure == closure:
         return True
     sent_since = host.world.clock.now - host.delay
-    for since, ran in reversed(host.closures):
+    for until, ran in reversed(host.past_closures):
+        if until <= sent_since:
+            return False
         if ran == closure:
             return True
-        if since <= sent_since:
-            return False
     return False

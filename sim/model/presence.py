@@ -9,7 +9,7 @@ from operator import itemgetter
 Presence = Sequence[tuple[float, bool]]
 """Since when (s) a host is online or not; a tuple that hosts share until one of them goes offline, then a list."""
 Closures = tuple[tuple[float, str], ...]
-"""Since when (s) a host runs which closure."""
+"""Until when (s) a host ran which closure, of those that it ran before the present one."""
 ALWAYS_ONLINE: Presence = ((-1.0, True),)
 
 
@@ -19,14 +19,12 @@ def was_online(presence: Presence, at: float) -> bool:
     return place > 0 and presence[place - 1][1]
 
 
-def ran_at(closures: Closures, at: float) -> str:
-    """The closure the host ran at time `at` (s), changes of that instant included."""
-    running = closures[0][1]
-    for since, closure in closures:
-        if since > at:
-            break
-        running = closure
-    return running
+def ran_at(before: Closures, now: str, at: float) -> str:
+    """The closure that a host, which runs `now`, ran at time `at` (s), changes of that instant included."""
+    for until, closure in before:
+        if until > at:
+            return closure
+    return now
 
 
 def online_stretches(presence: Presence, end: float) -> list[tuple[float, float]]:

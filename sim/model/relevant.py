@@ -67,6 +67,9 @@ class Relevant:
         self._real_heartbeats = 0
         self._parting_heartbeats = 0
         self._real_ticks = 0
+        self._ticks_due = (self._real_tick,)
+        self._probes_due = (self._probe_runs,)
+        self._heartbeats_due = (self._real_heartbeat,)
 
     def start(self, host: Host) -> None:
         pass
@@ -74,8 +77,8 @@ class Relevant:
     # -- what the host tells
 
     def agent_stopped(self, host: Host) -> None:
-        clock, life = self.world.clock, host.lives[-1]
-        age = clock.now - life.heartbeat_start
+        clock = self.world.clock
+        age = clock.now - host.heartbeat_start
         if clock.round and host.online and age >= 0.0 and age % self._heartbeat == 0.0:
             # without delay a dispatch can bring a host down after it has sent the heartbeat of the same instant
             self.world.tally.moments("heartbeats").append(clock.now)
@@ -139,7 +142,7 @@ class Relevant:
         watch.follow(rollout, host.runs(rollout), now, ticking=True)
         alone = watch.online and self._moved_by_reports_alone(host, rollout)
         told = host.exact or not self._counts
-        if alone and not told and not host.records[rollout.number].probes and watch.passes(now):
+        if alone and not told and not rollout.agents[host.number].probes and watch.passes(now):
             self._count_first_runs(watch, now + host.delay)
         else:
             if told:
@@ -174,7 +177,7 @@ class Relevant:
 
     def _begin_calm(self, host: Host, rollout: Rollout, now: float) -> bool:
         """Begin a soak as a calm one, now (s), if it is."""
-        record = host.records[rollout.number]
+        record = rollout.agents[host.number]
         if record.probes:
             return False
         if host.awaited and not (
@@ -182,7 +185,7 @@ class Relevant:
             and host.online
             and host.delay
             and not (host.exact or host.slow)
-            and len(host.records) == 1
+            and len(host.records()) == 1
             and self._moved_by_reports_alone(host, rollout)
             and rollout.mirrors[host.number].state != "Soaking"
         ):
@@ -223,7 +226,7 @@ class Relevant:
     def _first_run(self, host: Host, watch: Watch, rollout: Rollout, runs: ProbeRuns, now: float, alone: bool) -> None:
         """The run at a reset: stepped if it changes the entry or may start the failure clock, else counted."""
         runs.ticker_failing = False
-        record = host.records[rollout.number]
+        record = rollout.agents[host.number]
         entry = record.probes.get(runs.probe.name)
         failing = runs.outcome(runs.n + 1, now)
         if host.exact or not self._counts:
@@ -303,28 +306,27 @@ class Relevant:
 
     def _needs_session(self, host: Host) -> bool:
         if len(host.mirrored) == 1:
-            if self._counts and len(host.records) == 1 and not (host.exact or host.slow) and host.delay:
+            (rollout,) = host.mirrored
+            if self._counts and not (host.exact or host.slow) and host.delay:
                 # the common case of what follows: the agent is ahead, and its own reports take the control plane along
-                (record,) = host.records.values()
-                if record.state == "Soaking":
+                record = rollout.agents.get(host.number)
+                if record is not None and record.state == "Soaking":
                     return False
             self.world.control_plane.await_reports(host)  # what has arrived by now may not have been read
-            mirror = host.mirrored[0].mirrors[host.number]
+            mirror = rollout.mirrors[host.number]
             if mirror.state == "Converged" or mirror.state == "Reverted":
                 return False
         if may_step(host):
             return True
-        soaking = 0
-        for record in host.records.values():
-            soaking += record.state == "Soaking"
+        soaking = len(host.soaking())
         if soaking > 1 or (soaking and (not self._counts or host.exact or host.delay == 0.0)):
             return True
         return host.slow and any(rollout.mirrors[host.number].state in LIVE for rollout in host.mirrored)
 
     def _next_heartbeat(self, host: Host, watch: Watch) -> None:
-        start = host.lives[-1].heartbeat_start
+        start = host.heartbeat_start
         at = start + first_at_or_after(start, self._heartbeat, watch.upto + QUANTUM) * self._heartbeat
-        watch.session = self.world.clock.due(at, HEARTBEAT, host.number, self._real_heartbeat, host)
+        watch.session = self.world.clock.due(at, HEARTBEAT, host.number, self._heartbeats_due, host)
 
     def _real_heartbeat(self, due: Due) -> None:
         host: Host = due.value
@@ -350,10 +352,10 @@ class Relevant:
         clock = self.world.clock
         now, stage, delay = clock.now, clock.stage, host.delay
         self._settle(host, watch, now)
-        begun_now = len(host.lives) > 1 and host.lives[-1].heartbeat_start == now
+        begun_now = bool(host.past_lives) and host.heartbeat_start == now
         sent_before = now if stage and not begun_now else now - QUANTUM
         oldest = max(now - 2.0 * delay, watch.upto + QUANTUM)
-        for life in host.lives:
+        for life in host.lives():
             if life.end < oldest or life.heartbeat_start > sent_before:
                 continue
             k = first_at_or_after(life.heartbeat_start, self._heartbeat, oldest)
@@ -364,12 +366,12 @@ class Relevant:
                 arrival, back = sent + delay, sent + 2.0 * delay
                 if arrival > now or (arrival == now and stage < PLANNING):
                     self._real_heartbeats += 1
-                    heartbeat = (host, ran_at(host.closures, sent))
+                    heartbeat = (host, ran_at(host.past_closures, host.closure, sent))
                     clock.post(now, arrival - now, INBOX, host.number, self._arrives, heartbeat, A_HEARTBEAT)
                 elif watch.rollout is not None and watch.first_reset is not None and watch.first_reset <= back:
                     reply = host, [(watch.rollout, watch.rollout.mirrors[host.number])]
                     # due now, it belongs to this round and not, as what is sent now without delay, to the next
-                    clock.due(back, REPLY, host.number, self._replies, reply)
+                    clock.due(back, REPLY, host.number, (self._replies,), reply)
         watch.upto = max(watch.upto, sent_before)
         watch.first_reset = None
 
@@ -424,9 +426,9 @@ class Relevant:
             if runs.next is not None and (soonest is None or runs.next[1] < soonest):
                 soonest = runs.next[1]
         if soonest is not None:
-            watch.probe_due = self.world.clock.due(soonest, PROBE, host.number, self._runs_due, host)
+            watch.probe_due = self.world.clock.due(soonest, PROBE, host.number, self._probes_due, host)
 
-    def _runs_due(self, due: Due) -> None:
+    def _probe_runs(self, due: Due) -> None:
         host: Host = due.value
         watch: Watch = host.watch
         watch.probe_due = None
@@ -516,13 +518,13 @@ class Relevant:
 
     def _set_tick(self, host: Host, watch: Watch | Calm, at: float) -> None:
         if at < inf:
-            watch.tick_due = self.world.clock.due(at, TICK, host.number, self._ticks, host)
+            watch.tick_due = self.world.clock.due(at, TICK, host.number, self._ticks_due, host)
             watch.tick_due_at = at
 
     def _next_tick(self, host: Host, now: float) -> float:
         """The next advance tick from now (s) at which a record will cross or converge as things stand; infinite if
         there is none."""
-        matters = [self._matters_at(record) for record in host.records.values() if record.state == "Soaking"]
+        matters = [self._matters_at(record) for record in host.records() if record.state == "Soaking"]
         return self._tick_from(host, min(matters, default=inf), now)
 
     def _tick_from(self, host: Host, at: float, now: float) -> float:
@@ -530,7 +532,7 @@ class Relevant:
         if at == inf:
             return inf
         earliest = now + QUANTUM if self.world.clock.stage else now
-        start = host.lives[-1].tick_start
+        start = host.tick_start
         k = first_at_or_after(start, self._tick, at if at > earliest else earliest) or 1
         return start + k * self._tick
 
@@ -543,7 +545,7 @@ class Relevant:
         at = record.soak_due_at
         return at if at is not None and can_converge(record) else inf
 
-    def _ticks(self, due: Due) -> None:
+    def _real_tick(self, due: Due) -> None:
         host: Host = due.value
         self.world.clock.reached(AGENT_DONE)
         self._real_ticks += 1
@@ -556,7 +558,7 @@ class Relevant:
         else:
             host.advance_tick()
         watch = self._watch(host)
-        if watch is not None and (watch.rollout is not None or len(host.records) > 1):
+        if watch is not None and (watch.rollout is not None or len(host.records()) > 1):
             self._plan_tick(host, watch, self.world.clock.now)
             self._plan_probes(host, watch)
 
@@ -612,7 +614,10 @@ class Relevant:
     def _moved_by_reports_alone(self, host: Host, rollout: Rollout) -> bool:
         """Whether nothing but the host's own reports moves its mirror, so that none of them will be refused: no
         heartbeat of before can have said that it runs the target."""
-        return len(host.mirrored) == 1 and host.closures[0][1] != rollout.target_of[host.number]
+        if len(host.mirrored) > 1:
+            return False
+        at_first = host.past_closures[0][1] if host.past_closures else host.closure
+        return at_first != rollout.target_of[host.number]
 
     def _count(self, watch: Watch, skipped: Skipped) -> None:
         """Count reports that are sent, and remember those that have not arrived."""

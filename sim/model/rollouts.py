@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+
 from sim.model.fleet import ChannelRelease, Fleet
 from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
 
@@ -10,6 +13,7 @@ class Rollout:
     """One rollout. `number` is its place in the order of opening; hosts are named by host number."""
 
     __slots__ = (
+        "agents",
         "asked_at",
         "begun",
         "changed_at",
@@ -45,7 +49,7 @@ class Rollout:
         record: RolloutRecord,
         release: ChannelRelease,
         on_health_failure: HealthPolicy,
-        hosts: list[int],
+        hosts: Sequence[int],
         wave_of: dict[int, int],
         wave_count: int,
         soaks: dict[int, float],
@@ -59,6 +63,7 @@ class Rollout:
         self.opened_at = record.opened_at
         self.on_health_failure = on_health_failure
         self.hosts = hosts
+        """In order of number, which is the order of name."""
         self.wave_of = wave_of
         """Host -> the wave that the gates see; -1 where the channel lists waves and the host is in none."""
         self.wave_count = wave_count
@@ -66,6 +71,9 @@ class Rollout:
         """Host -> seconds of soak, by the rollout policy's wave at the host's wave index."""
         self.target_of = release.closures
         self.mirrors: dict[int, HostRecord] = {}
+        """Host -> the control plane's record of it."""
+        self.agents: dict[int, HostRecord] = {}
+        """Host -> its agent's own record, of those that have one."""
         self.soaks_since: dict[int, float] = {}
         """Host -> when its mirror began to soak (s)."""
         self.converged = 0
@@ -106,7 +114,7 @@ def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak:
             listed.setdefault(name, wave)
     absent = -1 if waves else 0
     soaks_by_wave = [_soak_seconds(one.soak_minutes) for one in policy.waves]
-    hosts: list[int] = []
+    hosts = array("i")
     wave_of: dict[int, int] = {}
     soaks: dict[int, float] = {}
     for entry in manifest.host_set:

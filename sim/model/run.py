@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 
@@ -16,7 +16,6 @@ from sim.model.every import Every
 from sim.model.fleet import Fleet
 from sim.model.foresight import Foresight
 from sim.model.journal import Journal
-from sim.model.lives import Life
 from sim.model.load import derived
 from sim.model.luck import Stays
 from sim.model.probes import ProbeRuns
@@ -180,6 +179,7 @@ def _take_apart(world: World) -> None:
     which would walk through the whole fleet first."""
     world.clock.clear()
     vars(world.control_plane).clear()
+    vars(world.recurrence).clear()
     vars(world).clear()
 
 
@@ -210,7 +210,7 @@ def _set_up(world: World) -> None:
     ticks = fleet.phase("phase_advance", settings.advance_tick)
     env = world.clock.env
     for host, heartbeat, tick in zip(world.hosts, heartbeats, ticks, strict=True):
-        host.lives = (Life(heartbeat, tick),)
+        host.heartbeat_start, host.tick_start = heartbeat, tick
         online = host.settings.online
         if online != "always":
             stays = Stays(world.alternation("online", online), host.number)
@@ -325,7 +325,9 @@ def _log(world: World, rollout: Rollout, end: str, ended_at: float) -> RolloutLo
     )
 
 
-def _counted_runs(hosts: list[int], kept: dict[int, list[ProbeRuns]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _counted_runs(
+    hosts: Sequence[int], kept: dict[int, list[ProbeRuns]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many probe runs each host made, and how many of them failed."""
     runs, fails = [0] * len(hosts), [0] * len(hosts)
     for place, host in enumerate(hosts):

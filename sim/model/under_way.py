@@ -136,9 +136,9 @@ def _number(host: Host, rollout: Rollout, lines: list[list[Sent]]) -> None:
             if of is rollout:
                 seq += 1
                 line[place] = (rollout, replace(report, seq=seq))
-    record = host.records.get(rollout.number)
+    record = rollout.agents.get(host.number)
     if record is not None and record.state != "Pending":  # a pending one is new, and none of these are its own
-        host.records[rollout.number] = replace(record, last_event_seq=seq)
+        rollout.agents[host.number] = replace(record, last_event_seq=seq)
 
 
 _MADE_AT: dict[type[Report], str] = {

@@ -124,7 +124,10 @@ class World:
         self.online_count = len(fleet.names)
         initial = fleet.initial_closures()
         settings = [fleet.settings[group] for group in fleet.setting_of.tolist()]
-        self.hosts = [Host(self, number, settings[number], initial[number]) for number in range(len(fleet.names))]
+        self.hosts = [
+            Host(self, number, own, closure)
+            for number, own, closure in zip(fleet.numbers.values(), settings, initial, strict=True)
+        ]
 
     def alternation(self, purpose: str, spec: Alternating, probe: str = "") -> Alternation:
         """An alternating process of every host."""

@@ -136,10 +136,15 @@ class Facts:
         self._look_at(rollout)
         self._changed = True
 
-    def host_changed(self, rollout_id: str, host: str, state: str, acked: bool) -> None:
-        """The control plane's mirror of the host is in `state`; whether `dispatch_acked_at` is set."""
+    def host_changed(self, rollout_id: str, host: str, state: str, acked: bool, number: int | None = None) -> None:
+        """The control plane's mirror of the host is in `state`; whether `dispatch_acked_at` is set.
+
+        Args:
+            number: the host's place among those of the rollout in order of name, from who knows it.
+        """
         rollout = self._rollouts[rollout_id]
-        number = rollout.number[host]
+        if number is None:
+            number = rollout.number[host]
         code = self.codes[state]
         if state == "Pending" and not acked:
             code |= PENDING

@@ -33,7 +33,7 @@ from sim.reducer.effects import (
 from sim.reducer.errors import IllegalForState, Invariant, SeqRegression
 from sim.reducer.events import HostEvent
 from sim.reducer.payloads import Report
-from sim.reducer.records import HealthPolicy, HostRecord, HostState, ProbeEntry
+from sim.reducer.records import NO_PROBES, HealthPolicy, HostRecord, HostState, ProbeEntry
 
 Effects = tuple[HostEffect, ...]
 Step = tuple[HostRecord, Effects]
@@ -120,7 +120,7 @@ def _completed(record: HostRecord, event: payloads.ActivationCompleted, policy: 
         state="Soaking",
         activation_completed_at=event.completed_at,
         current_closure=event.observed_current_closure,
-        probes={},
+        probes=NO_PROBES,
         last_event_seq=event.seq,
     )
     report = payloads.ActivationCompleted(*astuple(event))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -37,6 +38,10 @@ class ProbeEntry(msgspec.Struct, frozen=True, gc=False):
     failure_reason: str | None = None
 
 
+NO_PROBES: Mapping[str, ProbeEntry] = {}
+"""`probes` before anything is seen of them: one for all records, of which a large fleet has hundreds of thousands."""
+
+
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One host in one rollout (spec page 1, Record). Times in seconds; `probes` maps a probe's name to its
     entry."""
@@ -61,7 +66,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     failed_at: float | None = None
     policy_applied: HealthPolicy | None = None
     reverted_at: float | None = None
-    probes: dict[str, ProbeEntry] = {}
+    probes: Mapping[str, ProbeEntry] = {}
     last_event_seq: int = 0
 
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import sim
 from sim.model.fleet import Fleet
 from sim.model.host import Host
-from sim.model.lives import Life
 from sim.model.probes import ProbeRuns
 from sim.model.world import World
 from sim.reducer.protocol import BuiltIn
@@ -60,7 +59,7 @@ def test_a_host_that_surely_passes_has_no_failing_run(tmp_path):
             base = luck.choice([0.0, luck.uniform(0.0, 5_000.0)])
             until = base + luck.choice([0.0, luck.uniform(0.0, 100.0), luck.uniform(0.0, 2_000.0)])
             start = luck.uniform(0.0, heartbeat)
-            host.lives = (Life(start, 0.0),)
+            host.heartbeat_start = start
             sent = [start + k * heartbeat for k in range(ceil(until / heartbeat) + 1)]
             resets = [at + 2 * DELAY for at in sent if at >= base and at + 2 * DELAY <= until]
             surely = host.world.surely_passes(host, rollout, base, until)
