@@ -237,10 +237,15 @@ def _advance(world: World, view: Progress, progress: Callable[[Progress], None] 
             progress(view)
             look_at = time.monotonic() + 0.1
 
+    def between() -> None:
+        # in small lots: what was sent long ago a large fleet finds in slow memory, with all that it is about
+        world.control_plane.read(world.clock.now)
+        look()
+
     if world.foresight is not None:
         world.foresight.steps.while_waiting(look)
     try:
-        world.clock.run(world.scenario.until, look)
+        world.clock.run(world.scenario.until, between)
     except KeyboardInterrupt:
         return "interrupted"
     world.control_plane.read(world.clock.now, inf)
