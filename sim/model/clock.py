@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush
-from math import ceil
+from math import ceil, inf
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from simpy.core import StopSimulation
 _HOST = 1 << 10
 _PHASE = 1 << 42
 _ROUND = 1 << 46
-_LAST = 1 << 62
+_FIRST, _LAST = -1, 1 << 62
 TOGGLE, DELIVERY, WORK, REBOOT, REPLY, PROBE, TICK, HEARTBEAT, INBOX, POLL, PLAN = range(_PHASE, 12 * _PHASE, _PHASE)
 """Phases of one instant: a host's own activities, its advance tick, its heartbeat, then the control plane. Each is the
 priority at which it begins.
@@ -33,6 +33,10 @@ AGENT_DONE, INBOX_OPEN, PLANNING = 1, 2, 3
 
 LOOK_EVERY = 512
 """Events between two looks: a few thousandths of a second."""
+
+CROWDED = 8192
+"""From so many entries on SimPy's queue, a heap, is slow: each event goes all its levels down, through memory that is
+no longer in the cache. What is due later then waits outside of it."""
 
 
 if TYPE_CHECKING:
@@ -61,6 +65,8 @@ class Due(_Event, eq=False):
             self.callbacks = ()
 
 
+Entry = tuple[float, int, int, Due]
+"""One of SimPy's queue: time (s), priority, number in the order of scheduling, event."""
 Callbacks = tuple[Callable[[Due], None], ...]
 """What is called when a time has come. It is the caller's to keep: one made anew for every event of a large fleet
 costs more memory than the event."""
@@ -85,6 +91,9 @@ class Clock:
         self._round_at = -1.0
         self._stage = 0
         self._stage_at = -1.0
+        self._pages: dict[int, list[Entry]] = {}
+        """What waits outside of the queue, by the second in which it is due."""
+        self._turning = (self._turn,)
         self._mail: dict[tuple[float, int], list[tuple[int, int, Callable[[Any, float], None], Any]]] = {}
         """Messages under way, by arrival and priority: phase and round. A plan pass sends to half the fleet at one
         instant: what arrives together is one event."""
@@ -100,7 +109,8 @@ class Clock:
     def events(self) -> int:
         """How many SimPy events have happened: those scheduled, which SimPy numbers, less those still to come."""
         self._asked += 1
-        return next(self._numbers) - (self._asked - 1) - len(self._queue)
+        to_come = len(self._queue) + sum(len(page) - 1 for page in self._pages.values())  # its turning is in the queue
+        return next(self._numbers) - (self._asked - 1) - to_come
 
     def run(self, until: float, look: Callable[[], None]) -> None:
         """Let events happen up to and including time `until` (s), or until `stop`; `look` is called every so many."""
@@ -147,6 +157,7 @@ class Clock:
     def clear(self) -> None:
         """Forget what is still to come."""
         self._queue.clear()
+        self._pages.clear()
         self._mail.clear()
 
     def reached(self, stage: int) -> None:
@@ -185,8 +196,28 @@ class Clock:
         if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
         due = Due([] if callbacks is None else callbacks, value)
-        heappush(self._queue, (at, priority, next(self._numbers), due))
+        queue = self._queue
+        entry = (at, priority, next(self._numbers), due)
+        if len(queue) < CROWDED or not 1.0 <= at - self.env._now < inf:
+            heappush(queue, entry)
+        else:
+            self._put_off(entry)
         return due
+
+    def _put_off(self, entry: Entry) -> None:
+        """Keep what is due later in the page of its second, which is turned before anything in it happens."""
+        second = int(entry[0])
+        page = self._pages.get(second)
+        if page is None:
+            self._pages[second] = [entry]
+            heappush(self._queue, (float(second), _FIRST, 0, Due(self._turning, second)))
+        else:
+            page.append(entry)
+
+    def _turn(self, due: Due) -> None:
+        queue = self._queue
+        for entry in sorted(self._pages.pop(due.value)):
+            heappush(queue, entry)
 
     def post(
         self,
