@@ -32,16 +32,16 @@ class Every:
     def start(self, host: Host) -> None:
         host.watch = [0, None]
         env = self.world.clock.env
-        env.process(self._ticks(host, host.incarnation))
-        env.process(self._heartbeats(host, host.incarnation))
+        env.process(self._ticks(host))
+        env.process(self._heartbeats(host))
 
     def agent_stopped(self, host: Host) -> None:
         self._stop_tickers(host)
 
     def agent_started(self, host: Host) -> None:
         env = self.world.clock.env
-        env.process(self._ticks(host, host.incarnation))
-        env.process(self._heartbeats(host, host.incarnation))
+        env.process(self._ticks(host))
+        env.process(self._heartbeats(host))
 
     def came_online(self, host: Host) -> None:
         pass
@@ -83,24 +83,26 @@ class Every:
             host.run_probe(rollout, runs, runs.n + 1)
             self.world.clock.env.process(self._ticker(host, rollout, runs, place, generation, now))
 
-    def _ticks(self, host: Host, incarnation: int) -> Generator[Event, object, None]:
+    def _ticks(self, host: Host) -> Generator[Event, object, None]:
         clock = self.world.clock
+        restarts = len(host.past_lives)
         start, period, number = host.tick_start, self.world.settings.advance_tick, host.number
         k = 1
         while True:
             yield clock.due(start + k * period, TICK, number)
-            if host.incarnation != incarnation:
+            if len(host.past_lives) != restarts:
                 return
             host.advance_tick()
             k += 1
 
-    def _heartbeats(self, host: Host, incarnation: int) -> Generator[Event, object, None]:
+    def _heartbeats(self, host: Host) -> Generator[Event, object, None]:
         clock = self.world.clock
+        restarts = len(host.past_lives)
         start, period, number = host.heartbeat_start, self.world.settings.heartbeat, host.number
         k = 0
         while True:
             yield clock.due(start + k * period, HEARTBEAT, number)
-            if host.incarnation != incarnation:
+            if len(host.past_lives) != restarts:
                 return
             host.send_heartbeat()
             k += 1

@@ -59,6 +59,19 @@ Job = tuple[bool, "Rollout", str]
 DAY = 86_400.0
 
 
+class Reboot:
+    """A reboot that a host waits for: into which closure, of which release, and when, None if never; `overdue` once
+    that time has come and a job is still under way."""
+
+    __slots__ = ("closure", "due", "overdue", "ref")
+
+    def __init__(self, closure: str, ref: str):
+        self.closure = closure
+        self.ref = ref
+        self.due: Due | None = None
+        self.overdue = False
+
+
 class Host:
     """The state of one host; its agent's records are with their rollouts. `slots` hold its dispatches at the CP.
 
@@ -75,7 +88,6 @@ class Host:
         "disk",
         "exact",
         "heartbeat_start",
-        "incarnation",
         "jobs",
         "mirrored",
         "name",
@@ -86,9 +98,6 @@ class Host:
         "presence",
         "probes",
         "reboot",
-        "reboot_at",
-        "reboot_due",
-        "reboot_to",
         "settings",
         "slots",
         "slow",
@@ -120,14 +129,10 @@ class Host:
         """When it came online or went offline."""
         self.disk: list[tuple[Rollout, Report]] | None = None
         self.jobs: tuple[Job, ...] = ()
-        self.reboot: Due | None = None
-        self.reboot_at: float | None = None
-        self.reboot_due = False
-        self.reboot_to: tuple[str, str] | None = None
+        self.reboot: Reboot | None = None
         self.heartbeat_start = self.tick_start = 0.0
         """When the agent's heartbeats and advance ticks are counted from (s), since it last started."""
         self.past_lives: tuple[Life, ...] = ()
-        self.incarnation = 0
         self.slow = False
         """Whether a heartbeat's reply can outlive a reboot, and bring the new agent what was so before it."""
         self.exact = False
@@ -353,8 +358,8 @@ class Host:
         self.world.restless -= 1
         if self.jobs:
             self._begin(self.jobs[0], now)
-        elif self.reboot_due:
-            self._go_down()
+        elif self.reboot is not None and self.reboot.overdue:
+            self._go_down(self.reboot)
 
     def time_out(self, rollout: Rollout, closure: str, now: float) -> None:
         self._activation_failed(rollout, -1, "activation timed out", now)
@@ -377,8 +382,8 @@ class Host:
         self._switched(rollout, closure, now)
 
     def _switched(self, rollout: Rollout, closure: str, now: float) -> None:
-        if self.reboot_to is not None:
-            self._drop_reboot()
+        if self.reboot is not None:
+            self._drop_reboot(self.reboot)
         self._run_closure(closure, now)
         record = rollout.agents.get(self.number)
         if record is not None:
@@ -414,42 +419,40 @@ class Host:
         """The host needs a reboot into `closure`. A reboot that is due already keeps its time."""
         world = self.world
         world.control_plane.await_reports(self)
-        self.reboot_to = (closure, rollout.ref)
-        reboot = self.settings.reboot
-        if self.reboot_at is None and reboot != "never":
+        if self.reboot is not None:
+            self.reboot.closure, self.reboot.ref = closure, rollout.ref
+            return
+        reboot = self.reboot = Reboot(closure, rollout.ref)
+        when = self.settings.reboot
+        if when != "never":
             now = world.clock.now
-            if isinstance(reboot, Window):
-                self.reboot_at = next_window(reboot.start, reboot.end, now)
+            if isinstance(when, Window):
+                at = next_window(when.start, when.end, now)
             else:
-                self.reboot_at = now + world.fleet.durations_of_reboot(rollout.ref)[self.number]
+                at = now + world.fleet.durations_of_reboot(rollout.ref)[self.number]
             world.restless += 1
-            self.reboot = world.clock.due(self.reboot_at, REBOOT, self.number, (self._reboot,))
+            reboot.due = world.clock.due(at, REBOOT, self.number, (self._reboot,), reboot)
 
-    def _drop_reboot(self) -> None:
-        self.reboot_to = None
-        if self.reboot_at is not None:
-            assert self.reboot is not None
-            self.reboot.cancel()
-            self.reboot = self.reboot_at = None
-            self.reboot_due = False
+    def _drop_reboot(self, reboot: Reboot) -> None:
+        self.reboot = None
+        if reboot.due is not None:
+            reboot.due.cancel()
             self.world.restless -= 1
 
-    def _reboot(self, _: Due) -> None:
+    def _reboot(self, due: Due) -> None:
+        reboot: Reboot = due.value
         if self.jobs:
-            self.reboot_due = True
+            reboot.overdue = True
         else:
-            self._go_down()
+            self._go_down(reboot)
 
-    def _go_down(self) -> None:
+    def _go_down(self, reboot: Reboot) -> None:
         """The host goes down to come up on what it deferred. The agent's memory goes with it."""
         world = self.world
-        assert self.reboot_to is not None
-        closure, ref = self.reboot_to
-        self.reboot = self.reboot_at = self.reboot_to = None
-        self.reboot_due = False
+        closure, ref = reboot.closure, reboot.ref
+        self.reboot = None
         self.booting = True
         self.past_lives += (Life(self.heartbeat_start, self.tick_start, world.clock.now),)
-        self.incarnation += 1
         soaking = len(self.soaking())
         world.recurrence.agent_stopped(self)
         world.restless -= soaking
