@@ -57,7 +57,7 @@ class Chains:
         """Dispatches arrive at a host, which begins the first switch if it has nothing else to do."""
         settings, now = self.world.settings, self.now
         records: dict[int, HostRecord] = {}
-        busy = bool(host.jobs)
+        busy = host.job is not None
         for rollout, closure, soak_due_at, _ in dispatches:
             release = rollout.release.release
             if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
@@ -101,9 +101,9 @@ class Chains:
 
     def worked(self, host: Host) -> Chain:
         """The time of a host's job, a switch or a rollback, is over; its probes may begin."""
-        if not host.jobs:
+        if host.job is None:
             return
-        switch, rollout, closure = host.jobs[0]
+        switch, rollout, closure = host.job
         record = rollout.agents.get(host.number)
         if record is not None:
             event = self._end_of(host, switch, rollout, closure, record.last_event_seq + 1)

@@ -88,7 +88,8 @@ class Host:
         "disk",
         "exact",
         "heartbeat_start",
-        "jobs",
+        "job",
+        "jobs_to_come",
         "mirrored",
         "name",
         "number",
@@ -128,7 +129,9 @@ class Host:
         self.presence: Presence = ALWAYS_ONLINE
         """When it came online or went offline."""
         self.disk: list[tuple[Rollout, Report]] | None = None
-        self.jobs: tuple[Job, ...] = ()
+        self.job: Job | None = None
+        """The one under way."""
+        self.jobs_to_come: tuple[Job, ...] = ()
         self.reboot: Reboot | None = None
         self.heartbeat_start = self.tick_start = 0.0
         """When the agent's heartbeats and advance ticks are counted from (s), since it last started."""
@@ -327,12 +330,13 @@ class Host:
     def _queue(self, job: Job, now: float) -> None:
         """Activations and rollbacks go one at a time, in the order asked for."""
         self.world.restless += 1
-        self.jobs += (job,)
-        if len(self.jobs) == 1:
+        if self.job is None:
             self._begin(job, now)
+        else:
+            self.jobs_to_come += (job,)
 
     def _begin(self, job: Job, now: float) -> None:
-        """Begin the first of the jobs, now (s)."""
+        self.job = job
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
         switch, rollout, closure = job
         if not switch:
@@ -344,7 +348,7 @@ class Host:
             self.apply(rollout, record, started, now)
         if self.closure == closure:
             self._switched(rollout, closure, now)
-            self.next_job(now)
+            self.end_job(now)
             return
         duration = durations("activation", rollout.ref)[number]
         timeout = self.settings.activation_timeout
@@ -353,11 +357,14 @@ class Host:
         else:
             clock.due(now + duration, WORK, number, _SWITCH, self)
 
-    def next_job(self, now: float) -> None:
-        self.jobs = self.jobs[1:]
+    def end_job(self, now: float) -> None:
+        """The job under way is over now (s): on with the next, or with a reboot that waited for it."""
+        self.job = None
         self.world.restless -= 1
-        if self.jobs:
-            self._begin(self.jobs[0], now)
+        if self.jobs_to_come:
+            job, *to_come = self.jobs_to_come
+            self.jobs_to_come = tuple(to_come)
+            self._begin(job, now)
         elif self.reboot is not None and self.reboot.overdue:
             self._go_down(self.reboot)
 
@@ -441,7 +448,7 @@ class Host:
 
     def _reboot(self, due: Due) -> None:
         reboot: Reboot = due.value
-        if self.jobs:
+        if self.job is not None:
             reboot.overdue = True
         else:
             self._go_down(reboot)
@@ -610,14 +617,15 @@ class Host:
 
 
 def _at_its_end(outcome: Callable[[Host, Rollout, str, float], None]) -> Callbacks:
-    """What to call when the time of a host's first job is over; of all hosts the same, which is the value."""
+    """What to call when the time of a job is over: the same for all hosts, its event's value being the host."""
 
     def end(due: Due) -> None:
         host: Host = due.value
-        _, rollout, closure = host.jobs[0]
+        assert host.job is not None
+        _, rollout, closure = host.job
         now = host.world.clock.now
         outcome(host, rollout, closure, now)
-        host.next_job(now)
+        host.end_job(now)
 
     return (end,)
 

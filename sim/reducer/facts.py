@@ -239,7 +239,10 @@ class Facts:
         group = rollout.group[number]
         if group is not None:
             group.parked += 1
-            group.listed.discard(number)
+            if group.listed is not None:
+                group.listed.discard(number)
+            elif not group.limited:
+                rollout.list_hosts(group)
             if group in rollout.open and rollout.active:
                 self._changed = True
 
@@ -253,7 +256,7 @@ class Facts:
             if group is not None:
                 rollout.settle(number, group)
                 group.parked -= 1
-                if not group.limited:
+                if group.listed is not None:
                     group.listed.add(number)
                 if group in rollout.open and rollout.active:
                     self._changed = True

@@ -160,7 +160,7 @@ class PlanIndex(Facts):
             group.passed = 0
             if not group.limited:
                 if block is None:
-                    listed.extend(group.listed)
+                    listed.extend(group.pending() if group.listed is None else group.listed)
                     parked += group.parked
                     group.free_at = number
                     group.passed = group.count

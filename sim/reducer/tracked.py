@@ -101,8 +101,8 @@ class Group:
         self.parked = 0
         self.limited = True
         """Whether a budget's `max_in_flight` bears on the group or on what it adds to."""
-        self.listed: set[int] = set()
-        """Without a limit: the hosts a pass has to list, which are those not parked."""
+        self.listed: set[int] | None = None
+        """Without a limit: the hosts a pass has to list, which are those not parked; None if none ever was."""
         self.static: Block | None = None
         self.segments: Segments = ()
         self.history: History = []
@@ -137,7 +137,8 @@ class Group:
         self.gone[place] = before_pass
         self.skip[place] = place + 1
         self.count -= 1
-        self.listed.discard(number)
+        if self.listed is not None:
+            self.listed.discard(number)
         if self.removed_before == before_pass:
             self.removed += 1
         else:
@@ -328,7 +329,11 @@ class Tracked:
             for number in group.pending():
                 self.settle(number, group)
             group.free_at = -1
-            group.listed = set()
-        elif group.limited and not limited:
-            group.listed = {number for number in group.pending() if not self.parked[number]}
+            group.listed = None
+        elif group.limited and not limited and group.parked:
+            self.list_hosts(group)
         group.limited = limited
+
+    def list_hosts(self, group: Group) -> None:
+        """Keep from now on which hosts of a group without a limit are not parked."""
+        group.listed = {number for number in group.pending() if not self.parked[number]}
