@@ -9,7 +9,7 @@ of its `Calm` the `Watch` that it would have had.
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import nan
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -31,16 +31,13 @@ _ROW = np.dtype([("host", "=i4"), ("rollout", "=i4"), ("since", "=f8"), ("upto",
 """A calm soak that is over."""
 
 
-class Calm:
-    """A calm soak under way: its rollout, its begin (s), and the advance tick at which the record converges (s)."""
+class Calm(Due, eq=False):
+    """A calm soak under way: its rollout and its begin (s). It is the event of the advance tick at which the record
+    converges, at `tick_at` (s); infinite if there is none, or once it has come."""
 
-    __slots__ = ("rollout", "since", "tick_due", "tick_due_at")
-
-    def __init__(self, rollout: Rollout, since: float):
-        self.rollout = rollout
-        self.since = since
-        self.tick_due: Due | None = None
-        self.tick_due_at = inf
+    rollout: Rollout
+    since: float
+    tick_at: float
 
 
 class CalmSoaks:

@@ -103,10 +103,10 @@ class Chains:
         """The time of a host's job, a switch or a rollback, is over; its probes may begin."""
         if host.job is None:
             return
-        switch, rollout, closure = host.job
+        rollout, closure = host.job.rollout, host.job.closure
         record = rollout.agents.get(host.number)
         if record is not None:
-            event = self._end_of(host, switch, rollout, closure, record.last_event_seq + 1)
+            event = self._end_of(host, host.job.switch, rollout, closure, record.last_event_seq + 1)
             if event is not None:
                 yield from self._ended(host, rollout, record, event)
 

@@ -42,7 +42,7 @@ no longer in the cache. What is due later then waits outside of it."""
 if TYPE_CHECKING:
 
     class _Event(Event):
-        def __init__(self, callbacks: Sequence[Callable[[Due], None]], value: Any): ...
+        def __init__(self, callbacks: Sequence[Callable[[Due], None]], value: Any, *fields: Any): ...
         def __init_subclass__(cls, eq: bool): ...
 
 else:
@@ -53,7 +53,8 @@ else:
 class Due(_Event, eq=False):
     """An event that happens at a set time and phase; a process may yield it, and `cancel` takes it back.
 
-    `callbacks` are called then, if it is not None, and `value` is what it was scheduled with.
+    `callbacks` are called then, if it is not None, and `value` is what it was scheduled with. What lasts until a set
+    time may be the event of its end.
     """
 
     callbacks: Any
@@ -192,17 +193,21 @@ class Clock:
         detail: int = 0,
     ) -> Due:
         """Schedule `callbacks` (or what waits on the result) at time `at` (seconds, not before now)."""
+        due = Due([] if callbacks is None else callbacks, value)
+        self.schedule(due, at, phase, host, detail)
+        return due
+
+    def schedule(self, due: Due, at: float, phase: int, host: int, detail: int = 0) -> None:
+        """Let an event happen at time `at` (seconds, not before now)."""
         priority = phase + host * _HOST + detail
         if self._round_at == at:  # so it is due now
             priority += self._round * _ROUND
-        due = Due([] if callbacks is None else callbacks, value)
         queue = self._queue
         entry = (at, priority, next(self._numbers), due)
         if len(queue) < CROWDED or not 1.0 <= at - self.env._now < inf:
             heappush(queue, entry)
         else:
             self._put_off(entry)
-        return due
 
     def _put_off(self, entry: Entry) -> None:
         """Keep what is due later in the page of its second, which is turned before anything in it happens."""

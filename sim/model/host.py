@@ -54,9 +54,15 @@ if TYPE_CHECKING:
 
 Dispatch = tuple["Rollout", str, float | None, bool]
 """A dispatch under way: rollout, closure, `soak_due_at` (s), and whether it may come of anything."""
-Job = tuple[bool, "Rollout", str]
-"""A switch, or else a rollback, of a rollout: to which closure."""
 DAY = 86_400.0
+
+
+class Job(Due, eq=False):
+    """A switch, or else a rollback, of a rollout: to which closure. It is the event of its own end."""
+
+    switch: bool
+    rollout: Rollout
+    closure: str
 
 
 class Reboot:
@@ -317,9 +323,9 @@ class Host:
         if type(last) is LocalResetProbeCache:
             world.recurrence.reset(self, rollout, now)
         elif type(last) is LocalFireSwitch:
-            self._queue((True, rollout, last.target), now)
+            self._queue(Job((), self, True, rollout, last.target), now)
         elif type(last) is LocalFireRollbackTo:
-            self._queue((False, rollout, last.closure), now)
+            self._queue(Job((), self, False, rollout, last.closure), now)
         elif type(last) is RemoteAppendEventLog or type(last) is RemoteInsertQuarantine:
             raise AssertionError("the reducer gives an agent no effect of the control plane")
         else:
@@ -338,9 +344,10 @@ class Host:
     def _begin(self, job: Job, now: float) -> None:
         self.job = job
         clock, durations, number = self.world.clock, self.world.fleet.durations, self.number
-        switch, rollout, closure = job
-        if not switch:
-            clock.due(now + durations("rollback", rollout.ref)[number], WORK, number, _ROLLBACK, self)
+        rollout, closure = job.rollout, job.closure
+        if not job.switch:
+            job.callbacks = _ROLLBACK
+            clock.schedule(job, now + durations("rollback", rollout.ref)[number], WORK, number)
             return
         record = rollout.agents.get(self.number)
         if record is not None:
@@ -353,9 +360,11 @@ class Host:
         duration = durations("activation", rollout.ref)[number]
         timeout = self.settings.activation_timeout
         if timeout is not None and duration > timeout:
-            clock.due(now + timeout, WORK, number, _TIMEOUT, self)
+            job.callbacks = _TIMEOUT
+            duration = timeout
         else:
-            clock.due(now + duration, WORK, number, _SWITCH, self)
+            job.callbacks = _SWITCH
+        clock.schedule(job, now + duration, WORK, number)
 
     def end_job(self, now: float) -> None:
         """The job under way is over now (s): on with the next, or with a reboot that waited for it."""
@@ -622,9 +631,8 @@ def _at_its_end(outcome: Callable[[Host, Rollout, str, float], None]) -> Callbac
     def end(due: Due) -> None:
         host: Host = due.value
         assert host.job is not None
-        _, rollout, closure = host.job
         now = host.world.clock.now
-        outcome(host, rollout, closure, now)
+        outcome(host, host.job.rollout, host.job.closure, now)
         host.end_job(now)
 
     return (end,)

@@ -193,8 +193,9 @@ class Relevant:
         tick_at = self._tick_from(host, self._matters_at(record), now)
         if not self.world.surely_passes(host, rollout, now, min(tick_at, self.world.scenario.until)):
             return False
-        soak = host.watch = Calm(rollout, now)
-        self._set_tick(host, soak, tick_at)
+        soak = host.watch = Calm(self._ticks_due, host, rollout, now, tick_at)
+        if tick_at < inf:
+            self.world.clock.schedule(soak, tick_at, TICK, host.number)
         return True
 
     def _disturb(self, host: Host, soak: Calm) -> Watch:
@@ -202,8 +203,9 @@ class Relevant:
         rollout, since = soak.rollout, soak.since
         watch = self._new_watch(host)
         watch.follow(rollout, host.runs(rollout), since, ticking=True)
-        watch.tick_due, watch.tick_due_at = soak.tick_due, soak.tick_due_at
-        watch.tick_at = soak.tick_due_at
+        if soak.tick_at < inf:
+            watch.tick_due = soak
+        watch.tick_at = watch.tick_due_at = soak.tick_at
         self._count_first_runs(watch, since + host.delay)
         if self._resets and rollout.mirrors[host.number].state == "Soaking":
             watch.first_reset = host.first_reset(since)
@@ -514,9 +516,6 @@ class Relevant:
                 return
             watch.tick_due.cancel()
             watch.tick_due = None
-        self._set_tick(host, watch, at)
-
-    def _set_tick(self, host: Host, watch: Watch | Calm, at: float) -> None:
         if at < inf:
             watch.tick_due = self.world.clock.due(at, TICK, host.number, self._ticks_due, host)
             watch.tick_due_at = at
@@ -550,12 +549,13 @@ class Relevant:
         self.world.clock.reached(AGENT_DONE)
         self._real_ticks += 1
         soak: Watch | Calm | None = host.watch
-        if soak is not None:
-            soak.tick_due = None
-            soak.tick_due_at = inf
-        if type(soak) is Calm:
+        if isinstance(soak, Calm):
+            soak.tick_at = inf
             host.advance(soak.rollout, self.world.clock.now)
         else:
+            if soak is not None:
+                soak.tick_due = None
+                soak.tick_due_at = inf
             host.advance_tick()
         watch = self._watch(host)
         if watch is not None and (watch.rollout is not None or len(host.records()) > 1):
