@@ -58,7 +58,7 @@ class Chains:
         settings, now = self.world.settings, self.now
         records: dict[int, HostRecord] = {}
         busy = host.job is not None
-        for rollout, closure, soak_due_at, _ in dispatches:
+        for _, rollout, closure, soak_due_at, _ in dispatches:
             release = rollout.release.release
             if not host.online or too_old(release.at, settings.resign, settings.manifest_max_age, now):
                 continue

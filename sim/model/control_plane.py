@@ -193,8 +193,9 @@ class ControlPlane:
             self._rollout_events.append(now)
             self._feed(one, SuccessorOpened(one.rollout_id, rollout.rollout_id, now), now)
         from_opening = world.rules.soak_from == "open"
-        soak_due: dict[str, float | None] = {}
-        targets: dict[str, str] = {}
+        names: list[str] = []
+        soak_due: list[float | None] = []
+        targets: list[str] = []
         if world.foresight is not None:
             world.foresight.joining(rollout, now)
         may_say: list[Host] = []  # hosts that run the release, or have run more than one closure
@@ -216,8 +217,9 @@ class ControlPlane:
                 soak_due_at=due,
                 probes=NO_PROBES,
             )
-            soak_due[host.name] = due
-            targets[host.name] = target
+            names.append(host.name)
+            soak_due.append(due)
+            targets.append(target)
             if told or rollout.record.state == "Opening":
                 self._feed(rollout, HostJoined(rollout.rollout_id, host.name, max(0, wave_of[number]), now), now)
             if host.mirrored:
@@ -230,7 +232,7 @@ class ControlPlane:
         if world.journal is not None:
             world.journal.all_joined(now, rollout)
         world.tally.weigh("rollout_events", now, len(hosts))
-        self.index.add_rollout(rollout.rollout_id, channel, ref, now, soak_due, targets)
+        self.index.add_rollout(rollout.rollout_id, channel, ref, now, names, soak_due, targets)
         self._changed(rollout, now)
         self._find_slow(rollout)
         for host in may_say:

@@ -52,8 +52,9 @@ if TYPE_CHECKING:
     from sim.model.rollouts import Rollout
     from sim.model.world import World
 
-Dispatch = tuple["Rollout", str, float | None, bool]
-"""A dispatch under way: rollout, closure, `soak_due_at` (s), and whether it may come of anything."""
+Dispatch = tuple["Host", "Rollout", str, float | None, bool]
+"""A dispatch under way: to which host, of which rollout, its closure and `soak_due_at` (s), and whether it may come of
+anything."""
 DAY = 86_400.0
 
 
@@ -237,11 +238,12 @@ class Host:
         """Take one dispatch now, to have it `network_delay` later; `own` if by coming online, not as it is queued."""
         world = self.world
         soak_due_at, matters = world.control_plane.taken(rollout, self, soak_due_at, now)
-        dispatch = (rollout, closure, soak_due_at, matters)
-        world.clock.post(now, self.delay, DELIVERY, self.number, self._deliver, dispatch, own=own)
+        dispatch = (self, rollout, closure, soak_due_at, matters)
+        world.clock.post(now, self.delay, DELIVERY, self.number, _deliver, dispatch, own=own)
 
-    def _deliver(self, dispatch: Dispatch, now: float) -> None:
-        rollout, closure, soak_due_at, matters = dispatch
+    def deliver(self, dispatch: Dispatch, now: float) -> None:
+        """A dispatch arrives now (s)."""
+        _, rollout, closure, soak_due_at, matters = dispatch
         world = self.world
         if not self.online:
             world.dirty |= matters  # lost: the next pass has to queue it again
@@ -623,6 +625,11 @@ class Host:
         event = due_at_tick(record, rollout.on_health_failure, self.world.settings.sustained_failure, now)
         if event is not None:
             self.apply(rollout, record, event, now)
+
+
+def _deliver(dispatch: Dispatch, now: float) -> None:
+    # a plan pass sends thousands at one instant: a bound method for each would be as large as what is sent
+    dispatch[0].deliver(dispatch, now)
 
 
 def _at_its_end(outcome: Callable[[Host, Rollout, str, float], None]) -> Callbacks:

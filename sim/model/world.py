@@ -208,7 +208,7 @@ class World:
         return (
             bool(self.inbox)
             or any(kind == A_REPORT for kind, _ in clock.under_way(INBOX))
-            or any(matters for _, (_, _, _, matters) in clock.under_way(DELIVERY))
+            or any(matters for _, (*_, matters) in clock.under_way(DELIVERY))
         )
 
     def _slots_doomed(self) -> bool:

@@ -103,12 +103,14 @@ class Facts:
         channel: str,
         target_ref: str,
         opened_at: float,
-        soak_due: Mapping[str, float | None],
-        targets: Mapping[str, str],
+        names: Sequence[str],
+        soak_due: Sequence[float | None],
+        targets: Sequence[str],
     ) -> None:
-        """A rollout was opened: what its hosts, all Pending, are to run, and when their soaks are due (s)."""
+        """A rollout was opened: its hosts in order of name, all Pending, when their soaks are due (s), and what they
+        are to run."""
         listed_in, wave_size = self._listing(channel)
-        rollout = Tracked(rollout_id, channel, target_ref, soak_due, targets, listed_in, wave_size)
+        rollout = Tracked(rollout_id, channel, target_ref, names, soak_due, targets, listed_in, wave_size)
         manifest = self._manifest_of.get(rollout_id)
         budgets = [] if manifest is None else manifest.disruption_budgets
         listing: dict[int, tuple[int, ...]] = {}

@@ -232,19 +232,20 @@ class Tracked:
         rollout_id: str,
         channel: str,
         target_ref: str,
-        soak_due: Mapping[str, float | None],
-        targets: Mapping[str, str],
+        names: Sequence[str],
+        soak_due: Sequence[float | None],
+        targets: Sequence[str],
         listed_in: Mapping[str, tuple[int, ...]],
         wave_size: Sequence[int],
     ):
         self.rollout_id = rollout_id
         self.channel = channel
         self.target_ref = target_ref
-        self.names = sorted(targets)
+        self.names = names
         size = len(self.names)
         self.number = {name: number for number, name in enumerate(self.names)}
-        self.soak_due = [soak_due[name] for name in self.names]
-        self.targets = [targets[name] for name in self.names]
+        self.soak_due = soak_due
+        self.targets = targets
         self.listed_in = listed_in
         """Host name -> the waves of the channel that list it, be it in the rollout or not."""
         self.waves = [listed_in.get(name, ()) for name in self.names]

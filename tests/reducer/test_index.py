@@ -85,8 +85,9 @@ def told(case):
             summary.channel,
             summary.target_ref,
             summary.opened_at,
-            {name: record.soak_due_at for name, record in own.items()},
-            {name: record.target_closure for name, record in own.items()},
+            sorted(own),
+            [own[name].soak_due_at for name in sorted(own)],
+            [own[name].target_closure for name in sorted(own)],
         )
     for summary in summaries:
         for wave in range(summary.current_wave):  # a wave is left by a pass that finds its hosts eligible
@@ -174,8 +175,9 @@ def started(fleet, **kwargs):
             opening.channel,
             opening.target_ref,
             0.0,
-            dict.fromkeys(own, 300.0),
-            {name: f"{name}-new" for name in own},
+            sorted(own),
+            [300.0] * len(own),
+            [f"{name}-new" for name in sorted(own)],
         )
     return index
 

@@ -105,7 +105,9 @@ class Twin:
             )
             for name, target in targets.items()
         }
-        self.index.add_rollout(action.rollout_id, action.channel, action.target_ref, self.now, dues, targets)
+        names = sorted(targets)
+        columns = names, [dues[name] for name in names], [targets[name] for name in names]
+        self.index.add_rollout(action.rollout_id, action.channel, action.target_ref, self.now, *columns)
 
     def move(self, rollout_id, host, state, acked=True):
         record = self.records[rollout_id][host]
