@@ -31,7 +31,7 @@ _ROW = np.dtype([("host", "=i4"), ("rollout", "=i4"), ("since", "=f8"), ("upto",
 """A calm soak that is over."""
 
 
-class Calm(Due, eq=False):
+class Calm(Due, eq=False, gc=False):
     """A calm soak under way: its rollout and its begin (s). It is the event of the advance tick at which the record
     converges, at `tick_at` (s); infinite if there is none, or once it has come."""
 

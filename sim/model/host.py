@@ -58,7 +58,7 @@ anything."""
 DAY = 86_400.0
 
 
-class Job(Due, eq=False):
+class Job(Due, eq=False, gc=False):
     """A switch, or else a rollback, of a rollout: to which closure. It is the event of its own end."""
 
     switch: bool

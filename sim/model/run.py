@@ -122,18 +122,20 @@ def _simulated(
     if journal is None and record_events:
         journal = Journal
     world = World(scenario, Fleet(scenario, seed, replication), journal is not None, steps)
-    world.journal = None if journal is None else journal(world)
-    _set_up(world)
-    if isinstance(steps, Foresighted):
-        world.foresight = Foresight(world, steps)
-        world.clock.before_mail = world.foresight.arriving
-        world.clock.before_events = world.foresight.falling_due
-    end = _advance(world, Progress(world), progress)
-    recording = _record(world, seed, replication, end)
-    if world.journal is not None:
-        world.journal.finish(recording.ended_at, end)
-        recording.events = world.journal.rows if record_events else None
-    _take_apart(world)
+    try:
+        world.journal = None if journal is None else journal(world)
+        _set_up(world)
+        if isinstance(steps, Foresighted):
+            world.foresight = Foresight(world, steps)
+            world.clock.before_mail = world.foresight.arriving
+            world.clock.before_events = world.foresight.falling_due
+        end = _advance(world, Progress(world), progress)
+        recording = _record(world, seed, replication, end)
+        if world.journal is not None:
+            world.journal.finish(recording.ended_at, end)
+            recording.events = world.journal.rows if record_events else None
+    finally:
+        _take_apart(world)
     return recording
 
 
@@ -176,11 +178,13 @@ def _collector_off() -> Iterator[None]:
 
 def _take_apart(world: World) -> None:
     """Let go of what the run's parts hold of each other, so that they are freed now and not by the cycle collector,
-    which would walk through the whole fleet first."""
+    which would walk through the whole fleet first, and does not see what a `Job` or a `Calm` holds."""
     world.clock.clear()
-    vars(world.control_plane).clear()
-    vars(world.recurrence).clear()
-    vars(world).clear()
+    for host in world.hosts:
+        host.job = host.watch = None
+    for part in (*map(vars(world).get, ("control_plane", "recurrence")), world):
+        if part is not None:
+            vars(part).clear()
 
 
 def _set_up(world: World) -> None:
