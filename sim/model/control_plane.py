@@ -179,7 +179,7 @@ class ControlPlane:
         channel, ref = action.channel, action.target_ref
         release = self._seen[channel]
         rollout = rollout_of(len(self.rollouts), release, world.fleet, world.settings.default_soak, now)
-        hosts, wave_of, soaks = rollout.hosts, rollout.wave_of, rollout.soaks
+        hosts, wave_of = rollout.hosts, rollout.wave_of
         older = [
             one for one in self.rollouts if one.channel == channel and one.record.state not in ("Superseded", "Pruned")
         ]
@@ -192,7 +192,6 @@ class ControlPlane:
         for one in older:
             self._rollout_events.append(now)
             self._feed(one, SuccessorOpened(one.rollout_id, rollout.rollout_id, now), now)
-        from_opening = world.rules.soak_from == "open"
         names: list[str] = []
         soak_due: list[float | None] = []
         targets: list[str] = []
@@ -200,13 +199,14 @@ class ControlPlane:
             world.foresight.joining(rollout, now)
         may_say: list[Host] = []  # hosts that run the release, or have run more than one closure
         told = world.asks_all
-        due_of: dict[float, float] = {}  # hosts that soak alike share one number: less memory to go through
+        from_opening = world.rules.soak_from == "open"
+        # the hosts of a wave share one number: of a large fleet that is less memory to go through
+        due_of = {wave: now + soak if from_opening else None for wave, soak in rollout.soak_of_wave.items()}
         alone = (rollout,)
         for host in map(world.hosts.__getitem__, hosts):
             number = host.number
             target = release.closures[number]
-            soak = soaks[number]
-            due = due_of.setdefault(soak, now + soak) if from_opening else None
+            due = due_of[wave_of[number]]
             rollout.mirrors[number] = HostRecord(
                 rollout_id=rollout.rollout_id,
                 hostname=host.name,

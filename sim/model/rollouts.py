@@ -35,7 +35,7 @@ class Rollout:
         "ref",
         "release",
         "rollout_id",
-        "soaks",
+        "soak_of_wave",
         "soaks_since",
         "target_of",
         "wave_count",
@@ -52,7 +52,7 @@ class Rollout:
         hosts: Sequence[int],
         wave_of: dict[int, int],
         wave_count: int,
-        soaks: dict[int, float],
+        soak_of_wave: dict[int, float],
     ):
         self.number = number
         self.record = record
@@ -67,8 +67,8 @@ class Rollout:
         self.wave_of = wave_of
         """Host -> the wave that the gates see; -1 where the channel lists waves and the host is in none."""
         self.wave_count = wave_count
-        self.soaks = soaks
-        """Host -> seconds of soak, by the rollout policy's wave at the host's wave index."""
+        self.soak_of_wave = soak_of_wave
+        """Wave of `wave_of` -> seconds of soak of its hosts."""
         self.target_of = release.closures
         self.mirrors: dict[int, HostRecord] = {}
         """Host -> the control plane's record of it."""
@@ -98,7 +98,7 @@ class Rollout:
 
     def soak_of(self, host: int) -> float:
         """Seconds of soak of a host."""
-        return self.soaks[host]
+        return self.soak_of_wave[self.wave_of[host]]
 
 
 def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak: float, now: float) -> Rollout:
@@ -113,15 +113,15 @@ def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak:
         for name in one.hosts:
             listed.setdefault(name, wave)
     absent = -1 if waves else 0
-    soaks_by_wave = [_soak_seconds(one.soak_minutes) for one in policy.waves]
+    soaks = dict.fromkeys(range(max(1, len(waves))), default_soak)
+    soaks |= {wave: _soak_seconds(one.soak_minutes) for wave, one in enumerate(policy.waves)}
+    soaks[-1] = soaks[0]  # a manifest gives the wave index 0 to hosts that no wave lists
     hosts = array("i")
     wave_of: dict[int, int] = {}
-    soaks: dict[int, float] = {}
     for entry in manifest.host_set:
         host = fleet.numbers[entry.hostname]
         hosts.append(host)
         wave_of[host] = listed.get(entry.hostname, absent)
-        soaks[host] = soaks_by_wave[entry.wave_index] if entry.wave_index < len(soaks_by_wave) else default_soak
     record = RolloutRecord(
         rollout_id=manifest.rollout_id,
         channel=channel,
