@@ -178,7 +178,8 @@ class ControlPlane:
         world = self.world
         channel, ref = action.channel, action.target_ref
         release = self._seen[channel]
-        rollout = rollout_of(len(self.rollouts), release, world.fleet, world.settings.default_soak, now)
+        listed_in, _ = self.index.listing(channel)
+        rollout = rollout_of(len(self.rollouts), release, world.fleet, listed_in, world.settings.default_soak, now)
         hosts, wave_of = rollout.hosts, rollout.wave_of
         older = [
             one for one in self.rollouts if one.channel == channel and one.record.state not in ("Superseded", "Pruned")
@@ -459,10 +460,9 @@ class ControlPlane:
             acked = mirror.dispatch_acked_at is not None
             index.host_changed(rollout.rollout_id, host.name, state, acked, place_in(rollout.hosts, host.number))
         self._changed(rollout, now)
-        if state == "Soaking":
+        if state == "Soaking" and host.awaited:
             rollout.soaks_since[host.number] = now
-            if host.awaited:
-                world.recurrence.mirror_soaks(host, rollout, now)
+            world.recurrence.mirror_soaks(host, rollout, now)
         if world.asks_all or state in STOPPING:
             self._feed(rollout, HostStateChanged(rollout.rollout_id, host.name, before, state, now), now)
         if state == "Converged":

@@ -399,12 +399,15 @@ class Relevant:
         watch.first_reset = None
         rollout = watch.rollout
         assert rollout is not None
-        if not self._resets or not watch.online or host.delay == 0.0 or rollout.mirrors[host.number].state != "Soaking":
+        mirror = rollout.mirrors[host.number]
+        if not self._resets or not watch.online or host.delay == 0.0 or mirror.state != "Soaking":
             return
         # replies before now have had their effect; the control plane's record soaks since an arrival not after now
         since = host.presence[-1][0]
-        soaks_since = rollout.soaks_since.get(host.number, 0.0)
-        earliest = max(watch.upto + QUANTUM, since, soaks_since - host.delay, now - 2.0 * host.delay + QUANTUM)
+        soaks_since = rollout.soaks_since.get(host.number)
+        sent = mirror.activation_completed_at if soaks_since is None else soaks_since - host.delay
+        assert sent is not None
+        earliest = max(watch.upto + QUANTUM, since, sent, now - 2.0 * host.delay + QUANTUM)
         watch.first_reset = host.first_reset(earliest)
 
     def _plan_probes(self, host: Host, watch: Watch) -> None:

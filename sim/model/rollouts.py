@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sim.model.fleet import ChannelRelease, Fleet
 from sim.reducer.records import HealthPolicy, HostRecord, RolloutRecord
@@ -75,7 +75,7 @@ class Rollout:
         self.agents: dict[int, HostRecord] = {}
         """Host -> its agent's own record, of those that have one."""
         self.soaks_since: dict[int, float] = {}
-        """Host -> when its mirror began to soak (s)."""
+        """Host -> when its mirror began to soak (s); not of those whose own report, which nothing awaited, said so."""
         self.converged = 0
         self.queued: dict[int, float] = {}
         """Host -> when its first dispatch was queued (s)."""
@@ -101,18 +101,25 @@ class Rollout:
         return self.soak_of_wave[self.wave_of[host]]
 
 
-def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak: float, now: float) -> Rollout:
-    """The rollout of a release that is opened now (s) on its channel, without a mirror of any host yet. A host whose
-    wave index the policy does not have soaks for `default_soak` (s)."""
+def rollout_of(
+    number: int,
+    release: ChannelRelease,
+    fleet: Fleet,
+    listed_in: Mapping[str, tuple[int, ...]],
+    default_soak: float,
+    now: float,
+) -> Rollout:
+    """The rollout of a release that is opened now (s) on its channel, without a mirror of any host yet.
+
+    Args:
+        listed_in: host name -> the waves of the channel that list it, in order.
+        default_soak: seconds for hosts whose wave index the policy does not have.
+    """
     manifest, channel, artifact = release.manifest, release.channel, fleet.artifact
     assert manifest is not None
     policy = artifact.rollout_policies[artifact.channels[channel].rollout_policy]
     waves = artifact.waves.get(channel, [])
-    listed: dict[str, int] = {}
-    for wave, one in enumerate(waves):
-        for name in one.hosts:
-            listed.setdefault(name, wave)
-    absent = -1 if waves else 0
+    absent = (-1,) if waves else (0,)
     soaks = dict.fromkeys(range(max(1, len(waves))), default_soak)
     soaks |= {wave: _soak_seconds(one.soak_minutes) for wave, one in enumerate(policy.waves)}
     soaks[-1] = soaks[0]  # a manifest gives the wave index 0 to hosts that no wave lists
@@ -121,7 +128,7 @@ def rollout_of(number: int, release: ChannelRelease, fleet: Fleet, default_soak:
     for entry in manifest.host_set:
         host = fleet.numbers[entry.hostname]
         hosts.append(host)
-        wave_of[host] = listed.get(entry.hostname, absent)
+        wave_of[host] = listed_in.get(entry.hostname, absent)[0]
     record = RolloutRecord(
         rollout_id=manifest.rollout_id,
         channel=channel,

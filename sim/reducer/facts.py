@@ -109,7 +109,7 @@ class Facts:
     ) -> None:
         """A rollout was opened: its hosts in order of name, all Pending, when their soaks are due (s), and what they
         are to run."""
-        listed_in, wave_size = self._listing(channel)
+        listed_in, wave_size = self.listing(channel)
         rollout = Tracked(rollout_id, channel, target_ref, names, soak_due, targets, listed_in, wave_size)
         manifest = self._manifest_of.get(rollout_id)
         budgets = [] if manifest is None else manifest.disruption_budgets
@@ -358,7 +358,7 @@ class Facts:
             self._least.append(NO_LIMIT)
         return number
 
-    def _listing(self, channel: str) -> tuple[dict[str, tuple[int, ...]], list[int]]:
+    def listing(self, channel: str) -> tuple[dict[str, tuple[int, ...]], list[int]]:
         """Per host the waves of the channel that list it, and the hosts that each wave lists."""
         if channel not in self._listings:
             waves = [dict.fromkeys(wave.hosts) for wave in self._fleet.waves.get(channel, [])]

@@ -194,6 +194,7 @@ class Tracked:
     """One rollout. What is by host is by the host's number in it."""
 
     __slots__ = (
+        "_number",
         "by_closure",
         "channel",
         "code",
@@ -207,7 +208,6 @@ class Tracked:
         "left",
         "listed_in",
         "names",
-        "number",
         "open",
         "parked",
         "pending",
@@ -243,7 +243,7 @@ class Tracked:
         self.target_ref = target_ref
         self.names = names
         size = len(self.names)
-        self.number = {name: number for number, name in enumerate(self.names)}
+        self._number: dict[str, int] | None = None
         self.soak_due = soak_due
         self.targets = targets
         self.listed_in = listed_in
@@ -279,6 +279,14 @@ class Tracked:
         """Hosts no longer pending since the last pass; kept for those who want to hear of gates."""
         self.verdicts: dict[int, list[tuple[int, Block | None]]] = {}
         """With a shuffled order, by host: passes by number, and what holds it from then on."""
+
+    @property
+    def number(self) -> dict[str, int]:
+        """The number of each host by name: made when first asked for, since a rollout without budgets, edges and parked
+        hosts never does."""
+        if self._number is None:
+            self._number = {name: number for number, name in enumerate(self.names)}
+        return self._number
 
     @property
     def active(self) -> bool:
