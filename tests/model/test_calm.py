@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import pandas as pd
 import pytest
 
 import sim
+from sim.model.host import Host
 from sim.model.world import World
+from sim.reducer.errors import ReducerError
+from sim.reducer.events import LocalConvergedReached
+from sim.reducer.protocol import BuiltIn
 
 SCENARIO = """
 until: 12h
@@ -56,3 +62,38 @@ def test_a_calm_soak_counts_what_a_watched_one_does(tmp_path, monkeypatch, resta
     assert calm.summary["events"].items() - watched.summary["events"].items() <= {
         ("simulated", calm.summary["events"]["simulated"])
     }
+
+
+class Failing(BuiltIn):
+    def host_step(self, record, event, on_health_failure):
+        if isinstance(event, LocalConvergedReached):
+            raise ValueError("no")
+        return super().host_step(record, event, on_health_failure)
+
+
+def hosts_left():
+    gc.collect()
+    return sum(type(one) is Host for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("until", ["5m", "9m"])
+def test_hosts_are_freed_whatever_was_under_way(tmp_path, until):
+    """Jobs and soaks hold their host, are held by it, and are nothing that the collector sees."""
+    path = tmp_path / "cut.yaml"
+    path.write_text(SCENARIO.replace("RESTART", "heartbeat").replace("until: 12h", f"until: {until}"))
+    scenario = sim.load(path)
+    before = hosts_left()
+    result = sim.run(scenario)
+    left = set(result.hosts["state"])
+    assert left >= ({"Activating"} if until == "5m" else {"Soaking"})
+    assert hosts_left() == before
+
+
+def test_hosts_are_freed_when_a_reducer_fails(tmp_path):
+    path = tmp_path / "fails.yaml"
+    path.write_text(SCENARIO.replace("RESTART", "heartbeat"))
+    scenario = sim.load(path)
+    before = hosts_left()
+    with pytest.raises(ReducerError):
+        sim.run(scenario, reducer=Failing())
+    assert hosts_left() == before

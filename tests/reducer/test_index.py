@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from array import array
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from twin import Twin, random_history, small_fleet
 
@@ -20,6 +23,7 @@ from sim.reducer.manifest import Manifest, project_manifest
 from sim.reducer.planner import plan_next
 from sim.reducer.records import HostRecord
 from sim.reducer.selectors import Selector
+from sim.reducer.tracked import place_in
 
 # -- random histories
 
@@ -441,3 +445,15 @@ def test_a_twin_hears_a_difference():
     twin.quarantines["c"].add("a-new")
     with pytest.raises(AssertionError):
         twin.plan()
+
+
+# -- places
+
+
+@given(st.sets(st.integers(0, 60), min_size=1))
+def test_the_place_of_a_number(numbers):
+    """Whether they follow on each other, as the hosts of most waves do, or not."""
+    ascending = array("i", sorted(numbers))
+    assert [place_in(ascending, number) for number in ascending] == list(range(len(ascending)))
+    run = array("i", range(7, 7 + len(numbers)))
+    assert [place_in(run, number) for number in run] == list(range(len(numbers)))
