@@ -123,12 +123,8 @@ def rollout_of(
     soaks = dict.fromkeys(range(max(1, len(waves))), default_soak)
     soaks |= {wave: _soak_seconds(one.soak_minutes) for wave, one in enumerate(policy.waves)}
     soaks[-1] = soaks[0]  # a manifest gives the wave index 0 to hosts that no wave lists
-    hosts = array("i")
-    wave_of: dict[int, int] = {}
-    for entry in manifest.host_set:
-        host = fleet.numbers[entry.hostname]
-        hosts.append(host)
-        wave_of[host] = listed_in.get(entry.hostname, absent)[0]
+    hosts, names = sorted(release.closures), fleet.names
+    wave_of = {host: listed_in.get(names[host], absent)[0] for host in hosts}
     record = RolloutRecord(
         rollout_id=manifest.rollout_id,
         channel=channel,
@@ -137,7 +133,9 @@ def rollout_of(
         current_wave=0,
         opened_at=now,
     )
-    return Rollout(number, record, release, policy.on_health_failure, hosts, wave_of, max(1, len(waves)), soaks)
+    return Rollout(
+        number, record, release, policy.on_health_failure, array("i", hosts), wave_of, max(1, len(waves)), soaks
+    )
 
 
 def _soak_seconds(minutes: float) -> float:

@@ -366,7 +366,9 @@ class Facts:
             for index, names in enumerate(waves):
                 alone = (index,)
                 for name in names:
-                    listed[name] = (*listed[name], index) if name in listed else alone
+                    before = listed.setdefault(name, alone)
+                    if before is not alone:
+                        listed[name] = (*before, index)
             self._listings[channel] = listed, [len(names) for names in waves]
         return self._listings[channel]
 
