@@ -93,7 +93,7 @@ class Clock:
         self._stage = 0
         self._stage_at = -1.0
         self._pages: dict[int, list[Entry]] = {}
-        """What waits outside of the queue, by the second in which it is due."""
+        """What waits outside of the queue, by the second in which it is due; as that begins, its page is turned."""
         self._turning = (self._turn,)
         self._mail: dict[tuple[float, int], list[tuple[int, int, Callable[[Any, float], None], Any]]] = {}
         """Messages under way, by arrival and priority: phase and round. A plan pass sends to half the fleet at one
@@ -206,18 +206,12 @@ class Clock:
         entry = (at, priority, next(self._numbers), due)
         if len(queue) < CROWDED or not 1.0 <= at - self.env._now < inf:
             heappush(queue, entry)
-        else:
-            self._put_off(entry)
-
-    def _put_off(self, entry: Entry) -> None:
-        """Keep what is due later in the page of its second, which is turned before anything in it happens."""
-        second = int(entry[0])
-        page = self._pages.get(second)
-        if page is None:
-            self._pages[second] = [entry]
-            heappush(self._queue, (float(second), _FIRST, 0, Due(self._turning, second)))
-        else:
+        elif (page := self._pages.get(int(at))) is not None:
             page.append(entry)
+        else:
+            second = int(at)
+            self._pages[second] = [entry]
+            heappush(queue, (float(second), _FIRST, 0, Due(self._turning, second)))
 
     def _turn(self, due: Due) -> None:
         queue = self._queue

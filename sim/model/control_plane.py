@@ -228,7 +228,7 @@ class ControlPlane:
                 self.await_reports(host)
             else:
                 host.mirrored = alone
-            if host.closure == target or host.past_closures:
+            if host.closure == target or host.past_closures is not None:
                 may_say.append(host)
         if world.journal is not None:
             world.journal.all_joined(now, rollout)

@@ -122,8 +122,8 @@ class Host:
         self.probes = world.fleet.probes[number]
         self.delay = world.fleet.network_delay[number]
         self.closure = closure
-        self.past_closures: Closures = ()
-        """What it ran until when: a heartbeat still under way carries the closure of when it was sent."""
+        self.past_closures: Closures = None
+        """What it ran until when, the last first: a heartbeat under way carries the closure of when it was sent."""
         self.slots: dict[int, tuple[str, float | None]] | None = None
         self.mirrored: tuple[Rollout, ...] = ()
         """The rollouts in which the control plane has a record of this host, in order of opening."""
@@ -428,7 +428,7 @@ class Host:
 
     def _run_closure(self, closure: str, now: float) -> None:
         if closure != self.closure:
-            self.past_closures += ((now, self.closure),)
+            self.past_closures = now, self.closure, self.past_closures
             self.closure = closure
 
     # -- reboots

@@ -39,7 +39,9 @@ def _may_say(host: Host, closure: str) -> bool:
     if host.closure == closure:
         return True
     sent_since = host.world.clock.now - host.delay
-    for until, ran in reversed(host.past_closures):
+    past = host.past_closures
+    while past is not None:
+        until, ran, past = past
         if until <= sent_since:
             return False
         if ran == closure:

@@ -8,8 +8,9 @@ from operator import itemgetter
 
 Presence = Sequence[tuple[float, bool]]
 """Since when (s) a host is online or not; a tuple that hosts share until one of them goes offline, then a list."""
-Closures = tuple[tuple[float, str], ...]
-"""Until when (s) a host ran which closure, of those that it ran before the present one."""
+Closures = tuple[float, str, "Closures"] | None
+"""Until when (s) a host ran which closure before the present one, and what it ran before that; None before the first
+change."""
 ALWAYS_ONLINE: Presence = ((-1.0, True),)
 
 
@@ -21,10 +22,13 @@ def was_online(presence: Presence, at: float) -> bool:
 
 def ran_at(before: Closures, now: str, at: float) -> str:
     """The closure that a host, which runs `now`, ran at time `at` (s), changes of that instant included."""
-    for until, closure in before:
-        if until > at:
-            return closure
-    return now
+    running = now
+    while before is not None:
+        until, closure, before = before
+        if until <= at:
+            break
+        running = closure
+    return running
 
 
 def online_stretches(presence: Presence, end: float) -> list[tuple[float, float]]:

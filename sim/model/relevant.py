@@ -619,7 +619,9 @@ class Relevant:
         heartbeat of before can have said that it runs the target."""
         if len(host.mirrored) > 1:
             return False
-        at_first = host.past_closures[0][1] if host.past_closures else host.closure
+        at_first, past = host.closure, host.past_closures
+        while past is not None:
+            _, at_first, past = past
         return at_first != rollout.target_of[host.number]
 
     def _count(self, watch: Watch, skipped: Skipped) -> None:
