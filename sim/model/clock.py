@@ -215,7 +215,7 @@ class Clock:
 
     def _turn(self, due: Due) -> None:
         queue = self._queue
-        for entry in sorted(self._pages.pop(due.value)):
+        for entry in self._pages.pop(due.value):
             heappush(queue, entry)
 
     def post(
