@@ -182,6 +182,7 @@ def _take_apart(world: World) -> None:
     world.clock.clear()
     for host in world.hosts:
         host.job = host.watch = None
+        host.jobs_to_come = ()
     for part in (*map(vars(world).get, ("control_plane", "recurrence")), world):
         if part is not None:
             vars(part).clear()

@@ -97,3 +97,18 @@ def test_hosts_are_freed_when_a_reducer_fails(tmp_path):
     with pytest.raises(ReducerError):
         sim.run(scenario, reducer=Failing())
     assert hosts_left() == before
+
+
+def test_hosts_are_freed_with_jobs_to_come(tmp_path):
+    """The second release reaches each host in the middle of its first switch, and waits for the end of it."""
+    path = tmp_path / "waits.yaml"
+    path.write_text("""
+until: 30m
+fleet: {generate: {channels: {stable: {hosts: 4, policy: all}}, policies: {all: {waves: [{percent: 100, soak: 0s}]}}}}
+hosts: {default: {activation: 1h}}
+releases: [{ref: r1}, {ref: r2, at: 5m}]
+""")
+    scenario = sim.load(path)
+    before = hosts_left()
+    assert list(sim.run(scenario).hosts["state"]) == ["Activating"] * 8
+    assert hosts_left() == before
